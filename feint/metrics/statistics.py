@@ -1,0 +1,221 @@
+"""Intervals: for counts, for episodes, and for episodes within training seeds.
+
+A rate of independent yes/no trials takes `wilson`, which stays sound at 0 and 1. Anything
+averaged over the episodes of one agent takes `bootstrap`; over several training seeds,
+`bootstrap_by_group`, since episodes of one agent say nothing about the next training run.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import scipy
+from numpy.typing import ArrayLike, NDArray
+
+_CHUNK = 1 << 20
+"""Draws held at once, so that memory does not grow with the number of resamples."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and its confidence interval.
+
+    Args:
+        estimate: The statistic of the data.
+        low: Lower end, in the estimate's unit.
+        high: Upper end.
+        n: How many values it rests on (trials, or episodes left after NaNs were dropped).
+    """
+
+    estimate: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.estimate:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def wilson(successes: int, trials: int, level: float = 0.95) -> Interval:
+    """The score interval of a rate (Wilson, 1927), by `scipy.stats.binomtest`.
+
+    Args:
+        successes: How often it happened.
+        trials: How often it could have; at least 1.
+        level: Confidence, in (0, 1).
+
+    Returns:
+        The rate and its interval; 0 of 100 gives [0, 0.037].
+
+    Raises:
+        ValueError: If the counts are not integers with `0 <= successes <= trials`.
+    """
+    _check_level(level)
+    for name, count in (("successes", successes), ("trials", trials)):
+        if isinstance(count, bool) or not isinstance(count, int | np.integer):
+            raise ValueError(f"{name} must be an integer count; got {count!r}")
+    if trials < 1 or not 0 <= successes <= trials:
+        raise ValueError(
+            f"need 0 <= successes <= trials and at least one trial; got {successes} of {trials}"
+        )
+    ends = scipy.stats.binomtest(int(successes), int(trials)).proportion_ci(level, "wilson")
+    return Interval(successes / trials, float(ends.low), float(ends.high), int(trials))
+
+
+def bootstrap(
+    values: ArrayLike,
+    statistic: Literal["mean"] | Callable[..., ArrayLike] = "mean",
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """The percentile bootstrap interval of a statistic, by `scipy.stats.bootstrap`.
+
+    Data that are all equal give zero width: they hold no spread to resample, which is no proof
+    that there is none (`wilson` knows better for rates).
+
+    Args:
+        values: (n,) numbers, one per independent episode; NaNs are dropped.
+        statistic: `"mean"`, or a function of an array; with an `axis` argument it is fast.
+        level: Confidence, in (0, 1).
+        resamples: At least 1.
+        seed: Same seed, same interval.
+
+    Returns:
+        The interval; `n` says how many values remained.
+
+    Raises:
+        ValueError: If no number remains, the data are not one-dimensional, or one is infinite.
+    """
+    _check_resampling(level, resamples)
+    data = _numbers(values, "values")
+    if isinstance(statistic, str) and statistic != "mean":
+        raise ValueError(f"statistic must be 'mean' or a function; got {statistic!r}")
+    function = np.mean if isinstance(statistic, str) else statistic
+    estimate = float(np.asarray(function(data)))
+    if np.ptp(data) == 0:
+        return Interval(estimate, estimate, estimate, data.size)
+    ends = scipy.stats.bootstrap(
+        (data,),
+        function,
+        confidence_level=level,
+        n_resamples=resamples,
+        batch=max(1, _CHUNK // data.size),
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Interval(estimate, float(ends.low), float(ends.high), data.size)
+
+
+def bootstrap_by_group(
+    values: Sequence[ArrayLike],
+    level: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """The interval of a mean over training seeds, resampled on two levels.
+
+    Each resample draws groups with replacement, then episodes within each drawn group, and takes
+    the mean of the groups' means: every seed weighs the same, however many episodes it has
+    (Davison & Hinkley, 1997, section 3.8). With few groups it is too narrow: where seeds differ,
+    95 % intervals held the truth in 74 % of simulated cases with 3 groups, 83 % with 5 and about
+    89 % with 10 (pooled episodes: under 40 %). With one group it speaks for that run alone.
+
+    Args:
+        values: One (n_i,) array of episode values per training seed; NaNs are dropped.
+        level: Confidence, in (0, 1).
+        resamples: At least 1.
+        seed: Same seed, same interval.
+
+    Returns:
+        The interval around the mean of the groups' means; `n` counts the values of all groups.
+
+    Raises:
+        ValueError: If there is no group, or one holds no number; the message says which.
+    """
+    _check_resampling(level, resamples)
+    groups = [_numbers(group, f"group {i}") for i, group in enumerate(values)]
+    if not groups:
+        raise ValueError("values holds no group; give one array per training seed")
+    estimate = float(np.mean([group.mean() for group in groups]))
+    n = sum(group.size for group in groups)
+    if np.ptp(np.concatenate(groups)) == 0:
+        return Interval(estimate, estimate, estimate, n)
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(len(groups), size=(resamples, len(groups)))
+    means = np.empty(drawn.shape)
+    for i, group in enumerate(groups):
+        slots = drawn == i
+        means[slots] = _resampled_means(group, int(slots.sum()), rng)
+    low, high = np.quantile(means.mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
+    return Interval(estimate, float(low), float(high), n)
+
+
+def summary(
+    values: ArrayLike, level: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> dict[str, float | int | None]:
+    """Mean and bootstrap interval as plain numbers, ready for JSON.
+
+    Args:
+        values: (n,) numbers, one per episode; NaNs are dropped.
+        level: Confidence, in (0, 1).
+        resamples: At least 1.
+        seed: Same seed, same interval.
+
+    Returns:
+        `{"mean", "low", "high", "n"}`; where only NaNs came, `n` is 0 and the others are None.
+
+    Raises:
+        ValueError: As `bootstrap`.
+    """
+    data = np.asarray(values, dtype=np.float64)
+    if data.size and np.isnan(data).all():
+        return {"mean": None, "low": None, "high": None, "n": 0}
+    interval = bootstrap(data, "mean", level, resamples, seed)
+    return {
+        "mean": interval.estimate,
+        "low": interval.low,
+        "high": interval.high,
+        "n": interval.n,
+    }
+
+
+def _resampled_means(
+    data: NDArray[np.float64], count: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Means of `count` resamples of `data`, drawn a chunk at a time."""
+    dtype = np.uint16 if data.size <= 1 << 16 else np.int64  # short indices are drawn faster
+    rows = max(1, _CHUNK // data.size)
+    means = np.empty(count)
+    for chunk in np.split(means, range(rows, count, rows)):
+        drawn = rng.integers(data.size, size=(chunk.size, data.size), dtype=dtype)
+        chunk[:] = data[drawn].mean(axis=1)
+    return means
+
+
+def _numbers(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    data = np.asarray(values, dtype=np.float64)
+    if data.ndim != 1:
+        raise ValueError(
+            f"{name} must be one-dimensional, one number per episode; got {data.shape}"
+        )
+    kept = data[~np.isnan(data)]
+    if not kept.size:
+        raise ValueError(
+            f"{name} holds no number, only {data.size} NaN: nothing was counted; leave it out"
+        )
+    if np.isinf(kept).any():
+        raise ValueError(f"{name} holds an infinite value; find where it came from")
+    return kept
+
+
+def _check_level(level: float) -> None:
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie in (0, 1), such as 0.95; got {level}")
+
+
+def _check_resampling(level: float, resamples: int) -> None:
+    _check_level(level)
+    if resamples < 1:
+        raise ValueError(f"resamples must be at least 1; got {resamples}")
