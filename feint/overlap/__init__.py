@@ -1,0 +1,51 @@
+"""The self-other overlap loss, its shams and its guards; knows nothing of RL or of text."""
+
+from feint.overlap.anchor import ANCHORS, kl_anchor, relative_mse, value_anchor
+from feint.overlap.capture import activations, capture, layer_names
+from feint.overlap.config import DETACH, OverlapConfig
+from feint.overlap.distance import DISTANCES, OUTPUT_DISTANCES, distance
+from feint.overlap.guards import (
+    CollapseIndex,
+    OverlapReport,
+    collapse_index,
+    control_gap,
+    gradient_ratio,
+    measure,
+    normalised_gap,
+)
+from feint.overlap.loss import OverlapTerms, SelfOtherOverlap
+from feint.overlap.pairs import Pairs, Side
+from feint.overlap.pooling import POOLINGS, pool
+from feint.overlap.shams import SHAMS, Sham, derangement, register_sham
+
+__all__ = [
+    "ANCHORS",
+    "DETACH",
+    "DISTANCES",
+    "OUTPUT_DISTANCES",
+    "POOLINGS",
+    "SHAMS",
+    "CollapseIndex",
+    "OverlapConfig",
+    "OverlapReport",
+    "OverlapTerms",
+    "Pairs",
+    "SelfOtherOverlap",
+    "Sham",
+    "Side",
+    "activations",
+    "capture",
+    "collapse_index",
+    "control_gap",
+    "derangement",
+    "distance",
+    "gradient_ratio",
+    "kl_anchor",
+    "layer_names",
+    "measure",
+    "normalised_gap",
+    "pool",
+    "register_sham",
+    "relative_mse",
+    "value_anchor",
+]
