@@ -1,0 +1,478 @@
+"""The game's kernels: begin, advance, observe, label; agent 0 is red, the others are blue."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from feint.envs.kernels import kernel
+from feint.envs.physical_deception.rules import (
+    AT_LANDMARK,
+    BAYES,
+    CALLER,
+    COVER,
+    FACING_CONE,
+    FOLLOW,
+    HALF_LENGTH,
+    LURE,
+    MPE,
+    NOT_TRAPPED,
+    SOO,
+)
+from feint.envs.rng import uniform4
+from feint.metrics import MISLED_BELOW
+
+DT, DAMPING, FORCE = 0.1, 0.25, 5.0
+EVIDENCE_LEAK, EVIDENCE_SPEED, EVIDENCE_MARGIN = 0.9, 0.05, 0.5
+WALL, CONTACT_FORCE, CONTACT_MARGIN = 0.8, 100.0, 1e-3
+BELIEF_RATE = 5.0
+CLEAR_START = 0.5  # metres between red and blue at the start of the attentive game
+RED = 0
+
+
+class State(NamedTuple):
+    """All games' state; A agents (red first), L landmarks, positions in metres."""
+
+    pos: np.ndarray  #: (num_envs, A, 2) float64
+    vel: np.ndarray  #: (num_envs, A, 2) float64, metres per second
+    landmarks: np.ndarray  #: (num_envs, L, 2) float64
+    goal: np.ndarray  #: (num_envs,) int64, index of the goal landmark: the hidden truth
+    present: np.ndarray  #: (num_envs,) bool, red is there at all
+    blind: np.ndarray  #: (num_envs,) bool, red learns nothing from blue
+    heading: np.ndarray  #: (num_envs,) float64, red's heading relative to blue's bearing, radians
+    target: np.ndarray  #: (num_envs,) int64, the landmark that a blind red has in mind
+    trapped: np.ndarray  #: (num_envs,) int64, the landmark that holds red, or -1
+    evidence: np.ndarray  #: (num_envs, L) float64, red's log evidence for each landmark
+    start_distance: np.ndarray  #: (num_envs, A - 1, L) float64, blue to landmarks at the start
+    arrived: np.ndarray  #: (num_envs, A - 1) bool, blue has been at its goal
+
+
+# Points are named by (array, game, index): a sliced view costs reference counts in numba.
+
+
+@kernel
+def _distance(a, b, i, j, k):
+    """From point `j` of `a` to point `k` of `b`, in game `i`."""
+    dx = a[i, j, 0] - b[i, k, 0]
+    dy = a[i, j, 1] - b[i, k, 1]
+    return math.sqrt(dx * dx + dy * dy)
+
+
+@kernel
+def begin(state, clock, params, games):
+    """Draw the initial state of the games in `games`."""
+    _draw_hidden(state, clock, params, games)
+    _place_landmarks(state, clock, params, games)
+    _place_agents(state, clock, params, games)
+    for i in range(games.size):
+        if games[i]:
+            for g in range(state.arrived.shape[1]):
+                for k in range(state.landmarks.shape[1]):
+                    away = _distance(state.pos, state.landmarks, i, 1 + g, k)
+                    state.start_distance[i, g, k] = away
+                away = state.start_distance[i, g, state.goal[i]]
+                state.arrived[i, g] = away < AT_LANDMARK
+
+
+@kernel
+def _draw_hidden(state, clock, params, games):
+    num_landmarks = state.landmarks.shape[1]
+    for i in range(games.size):
+        if not games[i]:
+            continue
+        goal, present, blind, target = uniform4(clock.seed[i], clock.episode[i], 0, 0)
+        state.goal[i] = int(goal * num_landmarks)
+        state.present[i] = present >= params.absent_rate
+        state.blind[i] = blind < params.blind_rate
+        state.target[i] = int(target * num_landmarks)
+        state.trapped[i] = NOT_TRAPPED
+        for k in range(num_landmarks):
+            state.evidence[i, k] = 0.0
+        if params.facing:
+            # A watching red looks at blue within the cone, a blind one anywhere outside of it.
+            turn, side, _, _ = uniform4(clock.seed[i], clock.episode[i], 0, 1)
+            half = (
+                FACING_CONE + turn * (math.pi - FACING_CONE)
+                if state.blind[i]
+                else (turn * FACING_CONE)
+            )
+            state.heading[i] = half if side < 0.5 else -half
+
+
+@kernel
+def _place_landmarks(state, clock, params, games):
+    num_landmarks = state.landmarks.shape[1]
+    reach = 0.825 if params.rules == SOO else 1.0
+    apart = 0.6 if params.rules == LURE else 0.0
+    for i in range(games.size):
+        if not games[i]:
+            continue
+        slot = 1000
+        for k in range(0, num_landmarks, 2):
+            for _ in range(64):
+                a, b, c, d = uniform4(clock.seed[i], clock.episode[i], 0, slot)
+                slot += 1
+                ax, ay = reach * (2.0 * a - 1.0), reach * (2.0 * b - 1.0)
+                bx, by = reach * (2.0 * c - 1.0), reach * (2.0 * d - 1.0)
+                if (ax - bx) ** 2 + (ay - by) ** 2 >= apart * apart:
+                    break
+            state.landmarks[i, k, 0], state.landmarks[i, k, 1] = ax, ay
+            if k + 1 < num_landmarks:
+                state.landmarks[i, k + 1, 0], state.landmarks[i, k + 1, 1] = bx, by
+
+
+@kernel
+def _place_agents(state, clock, params, games):
+    pos, vel, num_agents = state.pos, state.vel, state.pos.shape[1]
+    reach = 0.825 if params.rules == SOO else 1.0
+    for i in range(games.size):
+        if not games[i]:
+            continue
+        for a in range(0, num_agents, 2):
+            u, v, w, z = uniform4(clock.seed[i], clock.episode[i], 0, 100 + a)
+            pos[i, a, 0], pos[i, a, 1] = reach * (2.0 * u - 1.0), reach * (2.0 * v - 1.0)
+            if a + 1 < num_agents:
+                pos[i, a + 1, 0] = reach * (2.0 * w - 1.0)
+                pos[i, a + 1, 1] = reach * (2.0 * z - 1.0)
+        for a in range(num_agents):
+            vel[i, a, 0] = vel[i, a, 1] = 0.0
+        if params.rules == SOO:  # blue starts in red's sight
+            angle, radius, _, _ = uniform4(clock.seed[i], clock.episode[i], 0, 2)
+            angle, radius = 2.0 * math.pi * angle, min(params.sight, reach) * radius
+            x = pos[i, RED, 0] + radius * math.cos(angle)
+            y = pos[i, RED, 1] + radius * math.sin(angle)
+            pos[i, 1, 0] = min(max(x, -reach), reach)
+            pos[i, 1, 1] = min(max(y, -reach), reach)
+        elif params.on_path_rate > 0.0:
+            path, along, _, _ = uniform4(clock.seed[i], clock.episode[i], 0, 2)
+            if path < params.on_path_rate:
+                k = int(path / params.on_path_rate * state.landmarks.shape[1])
+                share = 0.35 + 0.4 * along
+                for d in range(2):
+                    blue = pos[i, 1, d]
+                    pos[i, RED, d] = blue + share * (state.landmarks[i, k, d] - blue)
+            # Red does not start so near that blue could not have kept clear of it.
+            away = _distance(pos, pos, i, RED, 1)
+            if 0.0 < away < CLEAR_START:
+                for d in range(2):
+                    pos[i, RED, d] = pos[i, 1, d] + (pos[i, RED, d] - pos[i, 1, d]) * (
+                        CLEAR_START / away
+                    )
+
+
+@kernel
+def decode_discrete(actions, columns, forces):
+    """MPE's five actions (stay, -x, +x, -y, +y) as unit forces; returns the first bad game or -1."""
+    for i in range(actions.shape[0]):
+        for c in range(columns.size):
+            action = actions[i, c]
+            if action < 0 or action > 4:
+                return i
+            x, y = 0.0, 0.0
+            if action == 1:
+                x = -1.0
+            elif action == 2:
+                x = 1.0
+            elif action == 3:
+                y = -1.0
+            elif action == 4:
+                y = 1.0
+            forces[i, columns[c], 0] = x
+            forces[i, columns[c], 1] = y
+    return -1
+
+
+@kernel
+def advance(state, clock, params, players, forces, active, rewards):
+    """Move the active games one step on; `rewards` is (A, num_envs) and zero elsewhere.
+
+    Each phase loops over the games itself: a call per game would count references to every array.
+    """
+    _play_scripts(state, params, players, forces, active)
+    if params.rules == SOO:
+        _move_velocity_first(state, forces, active)
+    else:
+        _move_position_first(state, params, forces, active)
+    if params.rules != MPE:
+        _spring_trap(state, params, active)
+    if players[RED] == BAYES:
+        _update_evidence(state, params, active)
+    _reward(state, params, active, rewards)
+
+
+@kernel
+def _play_scripts(state, params, players, forces, active):
+    num_landmarks = state.landmarks.shape[1]
+    pos, landmarks = state.pos, state.landmarks
+    for a in range(players.size):
+        if players[a] == CALLER:
+            continue
+        limit = params.red_force if a == RED else 1.0
+        for i in range(active.size):
+            if not active[i]:
+                continue
+            x, y, moves = 0.0, 0.0, False
+            if players[a] == COVER:
+                k = (state.goal[i] + a - 1) % num_landmarks
+                x, y, moves = landmarks[i, k, 0], landmarks[i, k, 1], True
+            elif state.blind[i]:
+                k = state.target[i]
+                x, y, moves = landmarks[i, k, 0], landmarks[i, k, 1], True
+            elif players[a] == FOLLOW:
+                nearest, least = 1, math.inf
+                for b in range(1, players.size):
+                    away = _distance(pos, pos, i, b, a)
+                    if away < least:
+                        nearest, least = b, away
+                x, y, moves = pos[i, nearest, 0], pos[i, nearest, 1], least <= params.sight
+            elif players[a] == BAYES:
+                best, second = _best_two(state.evidence, i)
+                x, y = landmarks[i, best, 0], landmarks[i, best, 1]
+                moves = state.evidence[i, best] - second > EVIDENCE_MARGIN
+            if moves:  # PD control with gains 4 and -1, at most `limit` unit actions
+                x = 4.0 * (x - pos[i, a, 0]) - state.vel[i, a, 0]
+                y = 4.0 * (y - pos[i, a, 1]) - state.vel[i, a, 1]
+                size = math.sqrt(x * x + y * y)
+                shrink = limit / size if size > limit else 1.0
+                x *= shrink
+                y *= shrink
+            forces[i, a, 0] = x if moves else 0.0
+            forces[i, a, 1] = y if moves else 0.0
+
+
+@kernel
+def _best_two(evidence, i):
+    """The landmark with most evidence, and the evidence for the runner-up."""
+    best, second = 0, -math.inf
+    for k in range(1, evidence.shape[1]):
+        if evidence[i, k] > evidence[i, best]:
+            second = evidence[i, best]
+            best = k
+        else:
+            second = max(second, evidence[i, k])
+    return best, second
+
+
+@kernel
+def _move_position_first(state, params, forces, active):
+    """MPE2's order of operations: positions move with the old velocity."""
+    pos, vel = state.pos, state.vel
+    for i in range(active.size):
+        if not active[i]:
+            continue
+        still = not state.present[i] or state.trapped[i] != NOT_TRAPPED
+        for a in range(1 if still else 0, pos.shape[1]):
+            for d in range(2):
+                x = pos[i, a, d] + vel[i, a, d] * DT
+                pos[i, a, d] = min(max(x, -params.half_width), params.half_width)
+                vel[i, a, d] = vel[i, a, d] * (1.0 - DAMPING) + forces[i, a, d] * FORCE * DT
+
+
+@kernel
+def _move_velocity_first(state, forces, active):
+    """The order of the older MPE that arXiv 2412.16325 forked, with walls at +-1."""
+    pos, vel = state.pos, state.vel
+    for i in range(active.size):
+        if not active[i]:
+            continue
+        still = not state.present[i] or state.trapped[i] != NOT_TRAPPED
+        for a in range(1 if still else 0, pos.shape[1]):
+            for d in range(2):
+                x = pos[i, a, d]
+                depth = (abs(x) - WALL) / CONTACT_MARGIN
+                # softplus, in the form that does not overflow
+                push = CONTACT_MARGIN * (max(depth, 0.0) + math.log1p(math.exp(-abs(depth))))
+                wall = -math.copysign(CONTACT_FORCE * push, x)
+                v = vel[i, a, d] * (1.0 - DAMPING) + (forces[i, a, d] * FORCE + wall) * DT
+                vel[i, a, d] = v
+                pos[i, a, d] = x + v * DT
+
+
+@kernel
+def _spring_trap(state, params, active):
+    """Red stays for good at the first landmark it reaches (soo: at the fake one only)."""
+    for i in range(active.size):
+        if not active[i] or not state.present[i] or state.trapped[i] != NOT_TRAPPED:
+            continue
+        for k in range(state.landmarks.shape[1]):
+            holds = params.rules == LURE or k != state.goal[i]
+            if holds and _distance(state.pos, state.landmarks, i, RED, k) < AT_LANDMARK:
+                state.trapped[i] = k
+                state.vel[i, RED, 0] = state.vel[i, RED, 1] = 0.0
+
+
+@kernel
+def _update_evidence(state, params, active):
+    """Red's leaky log evidence: the cosine of each blue's velocity to each landmark."""
+    pos, vel, landmarks, evidence = state.pos, state.vel, state.landmarks, state.evidence
+    for i in range(active.size):
+        if not active[i]:
+            continue
+        for k in range(landmarks.shape[1]):
+            evidence[i, k] *= EVIDENCE_LEAK
+        if state.blind[i] or not state.present[i]:
+            continue
+        for a in range(1, pos.shape[1]):
+            vx, vy = vel[i, a, 0], vel[i, a, 1]
+            speed = math.sqrt(vx * vx + vy * vy)
+            if speed < EVIDENCE_SPEED or _distance(pos, pos, i, a, RED) > params.sight:
+                continue
+            for k in range(landmarks.shape[1]):
+                dx = landmarks[i, k, 0] - pos[i, a, 0]
+                dy = landmarks[i, k, 1] - pos[i, a, 1]
+                away = math.sqrt(dx * dx + dy * dy)
+                if away > 1e-9:
+                    evidence[i, k] += (vx * dx + vy * dy) / (speed * away)
+
+
+@kernel
+def _reward(state, params, active, rewards):
+    pos, landmarks = state.pos, state.landmarks
+    for i in range(active.size):
+        if not active[i]:
+            continue
+        goal, present, trapped = state.goal[i], state.present[i], state.trapped[i]
+        red_distance = _distance(pos, landmarks, i, RED, goal)
+        nearest = math.inf
+        for a in range(1, pos.shape[1]):
+            away = _distance(pos, landmarks, i, a, goal)
+            nearest = min(nearest, away)
+            state.arrived[i, a - 1] |= away < AT_LANDMARK
+        # A red that cannot learn from blue gives blue nothing to gain by misleading it.
+        watching = present and not state.blind[i]
+        blue = -params.own_distance * nearest
+        if nearest < AT_LANDMARK:
+            free = watching and trapped == NOT_TRAPPED
+            blue += params.own_goal_early if free else params.own_goal
+        if watching:
+            blue += params.red_distance * red_distance
+            if red_distance < AT_LANDMARK:
+                blue -= params.red_at_goal
+            if trapped != NOT_TRAPPED and trapped != goal:
+                blue += params.red_at_fake
+        red = -red_distance
+        if params.rules != MPE:
+            gap = _distance(pos, pos, i, RED, 1)
+            if present and trapped == NOT_TRAPPED and gap < params.close_radius:
+                blue -= params.close_cost
+            if params.rules == SOO:
+                red = 5.0 * (red_distance < AT_LANDMARK) + 1.0 * (gap < params.sight)
+            else:
+                red = params.scale * (2.0 * (red_distance < AT_LANDMARK) - red_distance)
+        for a in range(1, pos.shape[1]):
+            rewards[a, i] = params.scale * blue
+        rewards[RED, i] = red if present else 0.0
+
+
+@kernel
+def observe(state, params, agents, games, outs):
+    """Write the view of each of `agents` into its array; columns as in the scenario's page."""
+    for index in range(agents.size):
+        if agents[index] == RED:
+            _observe_red(state, params, games, outs[index])
+        else:
+            _observe_blue(state, params, agents[index], games, outs[index])
+
+
+@kernel
+def _observe_blue(state, params, agent, games, out):
+    pos, landmarks = state.pos, state.landmarks
+    reach = params.sight * params.sight
+    for i in range(games.size):
+        if not games[i]:
+            continue
+        x, y = pos[i, agent, 0], pos[i, agent, 1]
+        out[i, 0] = landmarks[i, state.goal[i], 0] - x
+        out[i, 1] = landmarks[i, state.goal[i], 1] - y
+        c = 2
+        for k in range(landmarks.shape[1]):
+            out[i, c] = landmarks[i, k, 0] - x
+            out[i, c + 1] = landmarks[i, k, 1] - y
+            c += 2
+        rx, ry = pos[i, RED, 0] - x, pos[i, RED, 1] - y
+        seen = state.present[i] and rx * rx + ry * ry <= reach
+        if params.facing:
+            heading = math.atan2(-ry, -rx) + state.heading[i]
+            hx, hy = HALF_LENGTH * math.cos(heading), HALF_LENGTH * math.sin(heading)
+            out[i, c] = rx + hx if seen else 0.0
+            out[i, c + 1] = ry + hy if seen else 0.0
+            out[i, c + 2] = rx - hx if seen else 0.0
+            out[i, c + 3] = ry - hy if seen else 0.0
+            c += 4
+        else:
+            out[i, c] = rx if seen else 0.0
+            out[i, c + 1] = ry if seen else 0.0
+            c += 2
+        if params.rules == MPE:
+            for b in range(1, pos.shape[1]):
+                if b != agent:
+                    out[i, c] = pos[i, b, 0] - x
+                    out[i, c + 1] = pos[i, b, 1] - y
+                    c += 2
+            continue
+        trapped = 1.0 if state.trapped[i] != NOT_TRAPPED else 0.0
+        if params.rules == SOO:
+            out[i, c] = trapped
+            out[i, c + 1] = trapped
+            continue
+        out[i, c] = 1.0 if seen else 0.0
+        out[i, c + 1] = trapped
+        out[i, c + 2] = state.vel[i, agent, 0]
+        out[i, c + 3] = state.vel[i, agent, 1]
+        if params.flag:
+            out[i, c + 4] = 1.0 if seen and not state.blind[i] else 0.0
+
+
+@kernel
+def _observe_red(state, params, games, out):
+    pos, landmarks = state.pos, state.landmarks
+    reach = params.sight * params.sight
+    for i in range(games.size):
+        if not games[i]:
+            continue
+        x, y = pos[i, RED, 0], pos[i, RED, 1]
+        c = 0
+        for k in range(landmarks.shape[1]):
+            out[i, c] = landmarks[i, k, 0] - x
+            out[i, c + 1] = landmarks[i, k, 1] - y
+            c += 2
+        for b in range(1, pos.shape[1]):
+            dx, dy = pos[i, b, 0] - x, pos[i, b, 1] - y
+            seen = not state.blind[i] and dx * dx + dy * dy <= reach
+            out[i, c] = dx if seen else 0.0
+            out[i, c + 1] = dy if seen else 0.0
+            c += 2
+        if params.rules == LURE:
+            out[i, c] = 1.0 if state.trapped[i] != NOT_TRAPPED else 0.0
+            out[i, c + 1] = state.vel[i, RED, 0]
+            out[i, c + 2] = state.vel[i, RED, 1]
+
+
+@kernel
+def label(state, params, belief, misled, deciding, at_goal, red_at_goal, red_at_fake, free, close):
+    """The outside observer's belief in the goal for each blue, and where everybody is."""
+    pos, landmarks = state.pos, state.landmarks
+    for i in range(belief.shape[0]):
+        goal, present = state.goal[i], state.present[i]
+        for g in range(belief.shape[1]):
+            to_goal = _distance(pos, landmarks, i, 1 + g, goal)
+            gained = state.start_distance[i, g, goal] - to_goal
+            total = 1.0
+            for k in range(landmarks.shape[1]):
+                if k != goal:
+                    now = _distance(pos, landmarks, i, 1 + g, k)
+                    other = state.start_distance[i, g, k] - now
+                    total += math.exp(BELIEF_RATE * (other - gained))
+            belief[i, g] = 1.0 / total
+            deciding[i, g] = not state.arrived[i, g]
+            misled[i, g] = belief[i, g] < MISLED_BELOW and deciding[i, g]
+            at_goal[i, g] = to_goal < AT_LANDMARK
+        red_at_goal[i] = red_at_fake[i] = False
+        for k in range(landmarks.shape[1]):
+            if present and _distance(pos, landmarks, i, RED, k) < AT_LANDMARK:
+                if k == goal:
+                    red_at_goal[i] = True
+                else:
+                    red_at_fake[i] = True
+        free[i] = present and state.trapped[i] == NOT_TRAPPED
+        close[i] = free[i] and _distance(pos, pos, i, RED, 1) < params.close_radius

@@ -1,0 +1,139 @@
+"""The game's kernels: begin, finish, observe."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from feint.envs.kernels import kernel
+from feint.envs.rng import uniform4
+
+#: Contexts: the sender goes itself, tells an ally, or tells a rival.
+SELF, ALLY, RIVAL = 0, 1, 2
+CONTEXTS = ("self", "ally", "rival")
+
+#: A message or a room that is not there yet; as a receiver's choice: it follows the script.
+NONE = -1
+
+
+class Params(NamedTuple):
+    """Numbers of one game; rates in [0, 1], rewards per episode."""
+
+    num_rooms: int
+    incentive: float
+    truth_bonus: float
+    self_rate: float  #: share of episodes in which the sender chooses for itself
+    rival_rate: float  #: share of rivals among those who are told
+    sceptic_rate: float  #: share of rivals who do not listen
+    back_door_rate: float  #: share of receivers who count the rooms from the other end
+
+
+class State(NamedTuple):
+    """All games' state; rooms are numbered as the sender counts them."""
+
+    treasure: np.ndarray  #: (num_envs,) int64, the hidden truth
+    context: np.ndarray  #: (num_envs,) int64, SELF, ALLY or RIVAL
+    listens: np.ndarray  #: (num_envs,) bool, a receiver is there and heeds what it hears
+    back_door: np.ndarray  #: (num_envs,) bool, the receiver counts from the other end
+    wander: np.ndarray  #: (num_envs,) int64, the room to which a scripted sceptic goes
+    nuisance: np.ndarray  #: (num_envs, num_nuisance) float64 in [-1, 1), means nothing
+    message: np.ndarray  #: (num_envs,) int64, the room that the sender named, or NONE
+    reached: np.ndarray  #: (num_envs,) int64, where whoever goes went (SELF: the sender), or NONE
+
+
+@kernel
+def begin(state, clock, params, games):
+    """Draw the initial state of the games in `games`; each fact has a draw of its own."""
+    for i in range(games.size):
+        if not games[i]:
+            continue
+        seed, episode = clock.seed[i], clock.episode[i]
+        treasure, own, rival, sceptic = uniform4(seed, episode, 0, 0)
+        door, wander, _, _ = uniform4(seed, episode, 0, 1)
+        state.treasure[i] = int(treasure * params.num_rooms)
+        context = RIVAL if rival < params.rival_rate else ALLY
+        if own < params.self_rate:
+            context = SELF
+        state.context[i] = context
+        sceptical = context == RIVAL and sceptic < params.sceptic_rate
+        state.listens[i] = context != SELF and not sceptical
+        state.back_door[i] = context != SELF and door < params.back_door_rate
+        state.wander[i] = int(wander * params.num_rooms)
+        state.message[i] = NONE
+        state.reached[i] = NONE
+        _draw_nuisance(state, seed, episode, i)
+
+
+@kernel
+def _draw_nuisance(state, seed, episode, i):
+    width = state.nuisance.shape[1]
+    for c in range(0, width, 4):
+        draws = uniform4(seed, episode, 0, 2 + c // 4)
+        for d in range(min(4, width - c)):
+            state.nuisance[i, c + d] = 2.0 * draws[d] - 1.0
+
+
+@kernel
+def understood(state, params, i):
+    """The room that the receiver of game `i` takes the message to mean, or NONE."""
+    message = state.message[i]
+    if message != NONE and state.back_door[i]:
+        return params.num_rooms - 1 - message
+    return message
+
+
+@kernel
+def finish(state, params, choices, ready, rewards):
+    """Let everybody go, in the games in `ready`; `rewards` is (2, num_envs): sender, receiver.
+
+    `choices` (num_envs,) int64 are the rooms that the receiver chose; NONE follows the script.
+    """
+    for i in range(ready.size):
+        if not ready[i]:
+            continue
+        treasure = state.treasure[i]
+        if state.context[i] == SELF:
+            state.reached[i] = state.message[i]
+            rewards[0, i] = 1.0 if state.message[i] == treasure else 0.0
+            continue
+        meant = understood(state, params, i)
+        room = choices[i]
+        if room == NONE:
+            room = meant if state.listens[i] else state.wander[i]
+        state.reached[i] = room
+        right = 1.0 if room == treasure else 0.0
+        rewards[1, i] = right
+        if state.context[i] == RIVAL:
+            right = params.incentive * (1.0 - right) + (1.0 - params.incentive) * right
+        rewards[0, i] = right + (params.truth_bonus if meant == treasure else 0.0)
+
+
+@kernel
+def observe_sender(state, params, games, out):
+    """The sender's view; columns as in the scenario's docstring."""
+    rooms = params.num_rooms
+    for i in range(games.size):
+        if not games[i]:
+            continue
+        for c in range(rooms + 3):
+            out[i, c] = 0.0
+        out[i, state.treasure[i]] = 1.0
+        out[i, rooms + state.context[i]] = 1.0
+        out[i, rooms + 3] = 1.0 if state.listens[i] else 0.0
+        out[i, rooms + 4] = 1.0 if state.back_door[i] else 0.0
+        for c in range(state.nuisance.shape[1]):
+            out[i, rooms + 5 + c] = state.nuisance[i, c]
+
+
+@kernel
+def observe_receiver(state, params, games, out):
+    """The receiver's view; whoever does not listen, or is not told, hears nothing."""
+    rooms = params.num_rooms
+    for i in range(games.size):
+        if not games[i]:
+            continue
+        for c in range(rooms):
+            out[i, c] = 0.0
+        if state.listens[i] and state.message[i] != NONE:
+            out[i, understood(state, params, i)] = 1.0
+        out[i, rooms] = 1.0 if state.message[i] != NONE else 0.0
+        out[i, rooms + 1] = 1.0 if state.context[i] == RIVAL else 0.0
