@@ -1,0 +1,176 @@
+"""Checkpoints that need no unpickling: one safetensors file, with the description as its header.
+
+SB3's own `load` unpickles, and so must not be given files from strangers.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from stable_baselines3.common.base_class import BaseAlgorithm
+from torch import nn
+
+from feint.envs import scenario_class
+from feint.files import write_atomically
+
+SCHEMA = 1
+_NETS = {"ppo": "PPO", "dqn": "DQN", "sooppo": "SOOPPO", "soodqn": "SOODQN"}
+_ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
+
+
+@dataclass(frozen=True)
+class AgentCard:
+    """What a checkpoint says of itself.
+
+    Attributes:
+        algorithm: lower-case name, as `feint train --algo` takes it.
+        scenario: Gymnasium id.
+        env_kwargs: arguments of the scenario.
+        net_arch: widths of the hidden layers.
+        activation: "tanh" or "relu".
+        seed: training seed.
+        steps: environment steps trained.
+        note: free text, such as the arm's name.
+        schema: version of this format.
+    """
+
+    algorithm: str
+    scenario: str
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
+    net_arch: tuple[int, ...] = (64, 64)
+    activation: str = "tanh"
+    seed: int = 0
+    steps: int = 0
+    note: str = ""
+    schema: int = SCHEMA
+
+
+def save_agent(model: BaseAlgorithm, card: AgentCard, path: str | Path) -> None:
+    """Write the policy's parameters and `card`, atomically."""
+    tensors = {k: v.detach().cpu().contiguous() for k, v in model.policy.state_dict().items()}
+    data = save(tensors, metadata={"feint": json.dumps(asdict(card))})
+    write_atomically(Path(path), data)
+
+
+def read_card(path: str | Path) -> AgentCard:
+    """The description in a checkpoint.
+
+    Raises:
+        ValueError: if the file is missing, damaged, or not one of ours.
+    """
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            fields = json.loads((file.metadata() or {})["feint"])
+    except KeyError as error:
+        raise ValueError(f"{path} is a safetensors file, but not a Feint agent") from error
+    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+        if not Path(path).exists():
+            raise ValueError(f"there is no checkpoint {path}") from error
+        raise ValueError(f"{path} is not a whole safetensors file: {error}") from error
+    if not isinstance(fields, dict) or fields.get("schema") != SCHEMA:
+        found = fields.get("schema") if isinstance(fields, dict) else None
+        raise ValueError(f"{path} has schema {found!r}; this version of Feint reads {SCHEMA}")
+    try:
+        fields["net_arch"] = tuple(fields["net_arch"])
+        card = AgentCard(**fields)
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"{path} has a damaged description: {error}") from error
+    if card.algorithm not in _NETS or card.activation not in _ACTIVATIONS:
+        raise ValueError(f"{path}: unknown algorithm or activation in {card}")
+    return card
+
+
+def policy_kwargs(algorithm: str, net_arch: tuple[int, ...], activation: str) -> dict[str, Any]:
+    """SB3's `policy_kwargs` for separate policy and value nets of these widths."""
+    if activation not in _ACTIVATIONS:
+        raise ValueError(f"activation must be 'tanh' or 'relu', got {activation!r}")
+    widths = list(net_arch)
+    off_policy = algorithm.endswith("dqn")
+    return {
+        "net_arch": widths if off_policy else {"pi": widths, "vf": widths},
+        "activation_fn": _ACTIVATIONS[activation],
+    }
+
+
+def algorithm_class(name: str) -> type[BaseAlgorithm]:
+    """The class behind `--algo`.
+
+    Raises:
+        ValueError: for an unknown name, listing those that exist.
+    """
+    import stable_baselines3
+
+    from feint.agents import soo
+
+    if name not in _NETS:
+        raise ValueError(f"unknown algorithm {name!r}; there are: {', '.join(_NETS)}")
+    module = soo if name.startswith("soo") else stable_baselines3
+    return getattr(module, _NETS[name])
+
+
+def load_into(model: BaseAlgorithm, path: str | Path, scenario: str | None = None) -> AgentCard:
+    """Copy a checkpoint's policy into `model`, which must have the same networks.
+
+    Args:
+        model: keeps its own optimizer and settings.
+        path: the file.
+        scenario: if given, refuse an agent of any other scenario.
+
+    Raises:
+        ValueError: if the file is damaged, or its networks or scenario do not fit.
+    """
+    card = read_card(path)
+    _check_scenario(card, path, scenario)
+    with safe_open(str(path), framework="pt") as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    mine = model.policy.state_dict()
+    if mine.keys() != tensors.keys() or any(mine[k].shape != tensors[k].shape for k in mine):
+        raise ValueError(
+            f"{path} is an agent for {card.scenario} {card.env_kwargs} with nets {card.net_arch}; "
+            "its networks do not fit this environment and algorithm"
+        )
+    if not all(torch.isfinite(t).all() for t in tensors.values()):
+        raise ValueError(f"{path} holds values that are not finite")
+    model.policy.load_state_dict(tensors)
+    if hasattr(model, "_soo"):
+        model._soo = None  # pyright: ignore[reportAttributeAccessIssue]
+    return card
+
+
+def load_agent(path: str | Path, scenario: str | None = None) -> tuple[BaseAlgorithm, AgentCard]:
+    """A model ready to `predict`, from a checkpoint of `save_agent`.
+
+    Args:
+        path: the file.
+        scenario: if given, refuse an agent of any other scenario.
+
+    Raises:
+        ValueError: if the file is damaged, not ours, or of another scenario.
+    """
+    from feint.agents.vec_env import make_vec_env
+
+    card = read_card(path)
+    _check_scenario(card, path, scenario)
+    own = scenario_class(card.scenario)
+    env = make_vec_env(f"feint/{own.name}", 1, **card.env_kwargs)
+    least: dict[str, Any] = {"n_steps": 2, "batch_size": 2}  # buffers that nothing will fill
+    if card.algorithm.endswith("dqn"):
+        least = {"buffer_size": 2}
+    model = algorithm_class(card.algorithm.removeprefix("soo"))(
+        "MlpPolicy",
+        env,
+        device="cpu",
+        policy_kwargs=policy_kwargs(card.algorithm, card.net_arch, card.activation),
+        **least,
+    )
+    load_into(model, path)
+    return model, card
+
+
+def _check_scenario(card: AgentCard, path: str | Path, scenario: str | None) -> None:
+    if scenario is not None and scenario_class(scenario) is not scenario_class(card.scenario):
+        raise ValueError(f"{path} is an agent for {card.scenario}, not for {scenario}")
