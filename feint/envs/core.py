@@ -114,6 +114,7 @@ class Scenario(abc.ABC):
         self.autoreset = check_choice("autoreset", autoreset, get_args(Autoreset))
         self.labels = check_bool("labels", labels)
         self.external = self._resolve_external(external)
+        self._seats = [self.agents.index(agent) for agent in self.external]
         self.clock = Clock(
             np.zeros(num_envs, np.uint64),
             np.zeros(num_envs, np.int64),
@@ -121,6 +122,7 @@ class Scenario(abc.ABC):
             np.ones(num_envs, np.bool_),
         )
         self._all = np.ones(num_envs, np.bool_)
+        self._every = np.arange(num_envs)
         self._seeded = False
 
     # -- what a scenario writes ---------------------------------------------------------------
@@ -138,7 +140,7 @@ class Scenario(abc.ABC):
 
     @abc.abstractmethod
     def _begin(self, games: Array) -> None:
-        """Draw the initial state of the games in `games` ((num_envs,) bool)."""
+        """Draw the initial state of `games`, (k,) int64 indices."""
 
     @abc.abstractmethod
     def _advance(self, actions: Any, active: Array) -> tuple[Array, Array]:
@@ -155,7 +157,7 @@ class Scenario(abc.ABC):
 
     @abc.abstractmethod
     def _observe(self, agents: Sequence[str], outs: tuple[Array, ...], games: Array) -> None:
-        """Write each agent's observations of the games in `games` into its (num_envs, ...) array."""
+        """Write each agent's observations of `games`, (k,) indices, into its (k, ...) array."""
 
     @abc.abstractmethod
     def _check_actions(self, actions: Any) -> Any:
@@ -166,8 +168,12 @@ class Scenario(abc.ABC):
         """
 
     @abc.abstractmethod
-    def compute_labels(self) -> dict[str, Array]:
-        """Deception labels of the current state, each a fresh (num_envs, ...) array."""
+    def compute_labels(self, games: Array | None = None) -> dict[str, Array]:
+        """Deception labels of the current state, each a fresh (k, ...) array.
+
+        Args:
+            games: (k,) int64 indices; all games by default.
+        """
 
     @abc.abstractmethod
     def _pairs(self, observations: Array, kind: str, rng: np.random.Generator) -> Pairs:
@@ -230,13 +236,12 @@ class Scenario(abc.ABC):
                 (the first reset of all then draws a seed from the operating system).
             mask: (num_envs,) bool, the games to reset; all by default.
         """
-        games = self._all if mask is None else self._check_mask(mask)
+        games = self._every if mask is None else np.flatnonzero(self._check_mask(mask))
         if seed is None and not self._seeded:
             seed = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 2)
         if seed is not None:
             check_int("seed", seed, at_least=0)
-            offsets = np.arange(self.num_envs, dtype=np.uint64)
-            self.clock.seed[games] = (np.uint64(seed) + offsets)[games]
+            self.clock.seed[games] = np.uint64(seed) + games.astype(np.uint64)
             self.clock.episode[games] = -1
             self._seeded = True
         self._start(games)
@@ -269,35 +274,36 @@ class Scenario(abc.ABC):
             )
         active = ~clock.done if waiting else self._all
         rewards, terminated = self._advance(actions, active)
-        clock.step[:] += active
+        np.add(clock.step, active, out=clock.step)
         truncated = (clock.step >= self.max_steps) & active & ~terminated
         if waiting and self.autoreset == "next_step":
-            self._start(~active)
+            self._start(np.flatnonzero(clock.done))
         ended = terminated | truncated
         clock.done[:] = ended | ~active if self.autoreset == "freeze" else ended
-        observations = self.observe()
-        labels = self.compute_labels() if self.labels else None
         final = None
-        if self.autoreset == "same_step" and clock.done.any():
-            final = self._restart(observations, labels)
-        picked = tuple(rewards[self.agents.index(agent)] for agent in self.external)
-        return Step(observations, picked, terminated, truncated, labels, final)
+        if self.autoreset == "same_step" and (games := ended.nonzero()[0]).size:
+            final = Final(games, self._fresh(self.external, games), self._labels(games))
+            self._start(games)
+        picked = tuple([rewards[k] for k in self._seats])
+        return Step(self.observe(), picked, terminated, truncated, self._labels(), final)
 
     def observe(self) -> tuple[Array, ...]:
         """Fresh observations of the external agents, one (num_envs, ...) array each."""
-        return self._fresh(self.external)
+        return self._fresh(self.external, self._every)
 
     def observe_agent(self, agent: str) -> Array:
         """Fresh observations of one agent, external or not."""
-        return self._fresh((agent,))[0]
+        return self._fresh((agent,), self._every)[0]
 
-    def _fresh(self, agents: Sequence[str]) -> tuple[Array, ...]:
-        outs = tuple(
-            np.empty((self.num_envs, *self.observation_space(agent).shape), np.float32)  # pyright: ignore[reportGeneralTypeIssues, reportOptionalIterable]
-            for agent in agents
-        )
-        self._observe(agents, outs, self._all)
+    def _fresh(self, agents: Sequence[str], games: Array) -> tuple[Array, ...]:
+        k = len(games)
+        shapes = [(k, *self.observation_space(agent).shape) for agent in agents]  # pyright: ignore[reportGeneralTypeIssues, reportOptionalIterable]
+        outs = tuple([np.empty(shape, np.float32) for shape in shapes])
+        self._observe(agents, outs, games)
         return outs
+
+    def _labels(self, games: Array | None = None) -> dict[str, Array] | None:
+        return self.compute_labels(games) if self.labels else None
 
     def snapshot(self) -> dict[str, Array]:
         """A copy of all that fixes the games' future, for `restore`."""
@@ -332,26 +338,13 @@ class Scenario(abc.ABC):
         self.clock.done[games] = False
         self._begin(games)
 
-    def _restart(self, observations: tuple[Array, ...], labels: dict[str, Array] | None) -> Final:
-        """Reset the ended games in place and keep what they showed last."""
-        ended = self.clock.done.copy()
-        games = np.flatnonzero(ended)
-        last = tuple(obs[games] for obs in observations)
-        last_labels = None if labels is None else {k: v[games] for k, v in labels.items()}
-        self._start(ended)
-        self._observe(self.external, observations, ended)
-        if labels is not None:
-            for key, value in self.compute_labels().items():
-                labels[key][games] = value[games]
-        return Final(games, last, last_labels)
-
     def _resolve_external(self, external: str | Sequence[str]) -> tuple[str, ...]:
         if external == "focal":
             return (self.focal,)
         if external == "all":
             return self.agents
-        several = isinstance(external, Sequence) and not isinstance(external, str)
-        names = tuple(external) if several else (external,)
+        alone = isinstance(external, str) or not isinstance(external, Sequence)
+        names: tuple[Any, ...] = (external,) if alone else tuple(external)
         for name in names:
             if name not in self.agents:
                 raise ValueError(

@@ -54,7 +54,7 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     folder = Path(function.__code__.co_filename).resolve().parent
     saved = config.CACHE_DIR
-    # The dispatcher settles on its cache folder when it is made, so the setting can go back at once.
+    # The dispatcher settles on its cache folder when it is made: the setting can go back at once.
     config.CACHE_DIR = str(_cache_root() / _digest(folder))
     try:
         return numba.njit(cache=True, nogil=True, error_model="numpy")(function)

@@ -59,7 +59,7 @@ class MLP:
         return out.argmax(axis=1) if self.discrete else np.clip(out, -1.0, 1.0)
 
     def check_fits(self, inputs: int, outputs: int, discrete: bool, source: str) -> None:
-        """Raise ValueError unless the network maps `inputs` to `outputs` numbers of that meaning."""
+        """Raise ValueError unless the network maps `inputs` to `outputs` of that kind."""
         got = (self.weights[0].shape[0], self.weights[-1].shape[1])
         if got != (inputs, outputs):
             raise ValueError(

@@ -1,4 +1,4 @@
-"""PettingZoo's two views of a scenario: `ScenarioParallelEnv`, and AEC through PettingZoo itself."""
+"""PettingZoo's two views of a scenario: `ScenarioParallelEnv`, and AEC by its own conversion."""
 
 import re
 from typing import Any

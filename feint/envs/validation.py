@@ -1,4 +1,4 @@
-"""Checks of constructor arguments; each error names the argument, what it got, and what it takes."""
+"""Checks of constructor arguments; an error names the argument, what it got, what it takes."""
 
 import math
 import numbers

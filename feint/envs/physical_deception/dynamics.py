@@ -28,6 +28,8 @@ WALL, CONTACT_FORCE, CONTACT_MARGIN = 0.8, 100.0, 1e-3
 BELIEF_RATE = 5.0
 CLEAR_START = 0.5  # metres between red and blue at the start of the attentive game
 RED = 0
+#: MPE's actions: stay, -x, +x, -y, +y.
+MOVES = np.array([[0.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [0.0, -1.0], [0.0, 1.0]])
 
 
 class State(NamedTuple):
@@ -47,6 +49,8 @@ class State(NamedTuple):
     arrived: np.ndarray  #: (num_envs, A - 1) bool, blue has been at its goal
 
 
+# The public kernels take a state as a plain tuple and the rules as a record (`Params.record`):
+# numba takes those in much faster than NamedTuples, which matters in small batches.
 # Points are named by (array, game, index): a sliced view costs reference counts in numba.
 
 
@@ -59,27 +63,25 @@ def _distance(a, b, i, j, k):
 
 
 @kernel
-def begin(state, clock, params, games):
-    """Draw the initial state of the games in `games`."""
+def begin(arrays, clock, numbers, games):
+    """Draw the initial state of the games in `games`, an array of their indices."""
+    state, params = State(*arrays), numbers[0]
     _draw_hidden(state, clock, params, games)
     _place_landmarks(state, clock, params, games)
     _place_agents(state, clock, params, games)
-    for i in range(games.size):
-        if games[i]:
-            for g in range(state.arrived.shape[1]):
-                for k in range(state.landmarks.shape[1]):
-                    away = _distance(state.pos, state.landmarks, i, 1 + g, k)
-                    state.start_distance[i, g, k] = away
-                away = state.start_distance[i, g, state.goal[i]]
-                state.arrived[i, g] = away < AT_LANDMARK
+    for i in games:
+        for g in range(state.arrived.shape[1]):
+            for k in range(state.landmarks.shape[1]):
+                away = _distance(state.pos, state.landmarks, i, 1 + g, k)
+                state.start_distance[i, g, k] = away
+            away = state.start_distance[i, g, state.goal[i]]
+            state.arrived[i, g] = away < AT_LANDMARK
 
 
 @kernel
 def _draw_hidden(state, clock, params, games):
     num_landmarks = state.landmarks.shape[1]
-    for i in range(games.size):
-        if not games[i]:
-            continue
+    for i in games:
         goal, present, blind, target = uniform4(clock.seed[i], clock.episode[i], 0, 0)
         state.goal[i] = int(goal * num_landmarks)
         state.present[i] = present >= params.absent_rate
@@ -104,9 +106,7 @@ def _place_landmarks(state, clock, params, games):
     num_landmarks = state.landmarks.shape[1]
     reach = 0.825 if params.rules == SOO else 1.0
     apart = 0.6 if params.rules == LURE else 0.0
-    for i in range(games.size):
-        if not games[i]:
-            continue
+    for i in games:
         slot = 1000
         for k in range(0, num_landmarks, 2):
             for _ in range(64):
@@ -125,9 +125,7 @@ def _place_landmarks(state, clock, params, games):
 def _place_agents(state, clock, params, games):
     pos, vel, num_agents = state.pos, state.vel, state.pos.shape[1]
     reach = 0.825 if params.rules == SOO else 1.0
-    for i in range(games.size):
-        if not games[i]:
-            continue
+    for i in games:
         for a in range(0, num_agents, 2):
             u, v, w, z = uniform4(clock.seed[i], clock.episode[i], 0, 100 + a)
             pos[i, a, 0], pos[i, a, 1] = reach * (2.0 * u - 1.0), reach * (2.0 * v - 1.0)
@@ -162,32 +160,27 @@ def _place_agents(state, clock, params, games):
 
 @kernel
 def decode_discrete(actions, columns, forces):
-    """MPE's five actions (stay, -x, +x, -y, +y) as unit forces; returns the first bad game or -1."""
-    for i in range(actions.shape[0]):
-        for c in range(columns.size):
-            action = actions[i, c]
-            if action < 0 or action > 4:
-                return i
-            x, y = 0.0, 0.0
-            if action == 1:
-                x = -1.0
-            elif action == 2:
-                x = 1.0
-            elif action == 3:
-                y = -1.0
-            elif action == 4:
-                y = 1.0
-            forces[i, columns[c], 0] = x
-            forces[i, columns[c], 1] = y
-    return -1
+    """MPE's five actions as unit forces; False if there is any other."""
+    good = True
+    for c in range(columns.size):
+        column = columns[c]
+        for i in range(actions.shape[0]):  # a table: branches would be mispredicted
+            action = np.uint64(actions[i, c])
+            known = action < MOVES.shape[0]
+            good &= known
+            move = action if known else np.uint64(0)
+            forces[i, column, 0] = MOVES[move, 0]
+            forces[i, column, 1] = MOVES[move, 1]
+    return good
 
 
 @kernel
-def advance(state, clock, params, players, forces, active, rewards):
+def advance(arrays, numbers, players, forces, active, rewards):
     """Move the active games one step on; `rewards` is (A, num_envs) and zero elsewhere.
 
     Each phase loops over the games itself: a call per game would count references to every array.
     """
+    state, params = State(*arrays), numbers[0]
     _play_scripts(state, params, players, forces, active)
     if params.rules == SOO:
         _move_velocity_first(state, forces, active)
@@ -254,18 +247,26 @@ def _best_two(evidence, i):
 
 
 @kernel
+def _moves(present, trapped, active, i, a):
+    """Whether agent `a` of game `i` moves at all (without branches)."""
+    return active[i] & ((a != RED) | (present[i] & (trapped[i] == NOT_TRAPPED)))
+
+
+@kernel
 def _move_position_first(state, params, forces, active):
     """MPE2's order of operations: positions move with the old velocity."""
-    pos, vel = state.pos, state.vel
-    for i in range(active.size):
-        if not active[i]:
-            continue
-        still = not state.present[i] or state.trapped[i] != NOT_TRAPPED
-        for a in range(1 if still else 0, pos.shape[1]):
-            for d in range(2):
+    pos, vel, present, trapped = state.pos, state.vel, state.present, state.trapped
+    half_width = params.half_width
+    for a in range(pos.shape[1]):
+        for d in range(2):
+            # Games innermost, with one result a loop: the compiler vectorises these two.
+            for i in range(active.size):
                 x = pos[i, a, d] + vel[i, a, d] * DT
-                pos[i, a, d] = min(max(x, -params.half_width), params.half_width)
-                vel[i, a, d] = vel[i, a, d] * (1.0 - DAMPING) + forces[i, a, d] * FORCE * DT
+                x = min(max(x, -half_width), half_width)
+                pos[i, a, d] = x if _moves(present, trapped, active, i, a) else pos[i, a, d]
+            for i in range(active.size):
+                v = vel[i, a, d] * (1.0 - DAMPING) + forces[i, a, d] * FORCE * DT
+                vel[i, a, d] = v if _moves(present, trapped, active, i, a) else vel[i, a, d]
 
 
 @kernel
@@ -365,8 +366,12 @@ def _reward(state, params, active, rewards):
 
 
 @kernel
-def observe(state, params, agents, games, outs):
-    """Write the view of each of `agents` into its array; columns as in the scenario's page."""
+def observe(arrays, numbers, agents, games, outs):
+    """Write what each of `agents` sees in `games` into its (k, ...) array; columns: see the page.
+
+    Two columns at a time, for all games: such short loops run faster than one over whole rows.
+    """
+    state, params = State(*arrays), numbers[0]
     for index in range(agents.size):
         if agents[index] == RED:
             _observe_red(state, params, games, outs[index])
@@ -375,104 +380,138 @@ def observe(state, params, agents, games, outs):
 
 
 @kernel
+def _write_place(out, c, games, points, k, pos, agent):
+    """Columns `c` and `c + 1`: where `agent` sees point `k`."""
+    for j in range(games.size):
+        i = np.uint64(games[j])  # unsigned: it needs no test for negative indices
+        out[j, c] = points[i, k, 0] - pos[i, agent, 0]
+        out[j, c + 1] = points[i, k, 1] - pos[i, agent, 1]
+
+
+@kernel
+def _write_seen(out, c, games, pos, k, agent, sight, flag, needed):
+    """As `_write_place`, of agent `k`; zeros out of sight, or where `flag` is not as `needed`."""
+    for j in range(games.size):
+        i = np.uint64(games[j])
+        seen = (flag[i] == needed) & _in_sight(pos, i, k, agent, sight)
+        out[j, c] = pos[i, k, 0] - pos[i, agent, 0] if seen else 0.0
+        out[j, c + 1] = pos[i, k, 1] - pos[i, agent, 1] if seen else 0.0
+
+
+@kernel
+def _in_sight(pos, i, j, k, sight):
+    dx = pos[i, j, 0] - pos[i, k, 0]
+    dy = pos[i, j, 1] - pos[i, k, 1]
+    return dx * dx + dy * dy <= sight * sight
+
+
+@kernel
 def _observe_blue(state, params, agent, games, out):
     pos, landmarks = state.pos, state.landmarks
-    reach = params.sight * params.sight
-    for i in range(games.size):
-        if not games[i]:
-            continue
-        x, y = pos[i, agent, 0], pos[i, agent, 1]
-        out[i, 0] = landmarks[i, state.goal[i], 0] - x
-        out[i, 1] = landmarks[i, state.goal[i], 1] - y
-        c = 2
-        for k in range(landmarks.shape[1]):
-            out[i, c] = landmarks[i, k, 0] - x
-            out[i, c + 1] = landmarks[i, k, 1] - y
-            c += 2
-        rx, ry = pos[i, RED, 0] - x, pos[i, RED, 1] - y
-        seen = state.present[i] and rx * rx + ry * ry <= reach
-        if params.facing:
-            heading = math.atan2(-ry, -rx) + state.heading[i]
-            hx, hy = HALF_LENGTH * math.cos(heading), HALF_LENGTH * math.sin(heading)
-            out[i, c] = rx + hx if seen else 0.0
-            out[i, c + 1] = ry + hy if seen else 0.0
-            out[i, c + 2] = rx - hx if seen else 0.0
-            out[i, c + 3] = ry - hy if seen else 0.0
-            c += 4
-        else:
-            out[i, c] = rx if seen else 0.0
-            out[i, c + 1] = ry if seen else 0.0
-            c += 2
-        if params.rules == MPE:
-            for b in range(1, pos.shape[1]):
-                if b != agent:
-                    out[i, c] = pos[i, b, 0] - x
-                    out[i, c + 1] = pos[i, b, 1] - y
-                    c += 2
-            continue
+    for j in range(games.size):
+        i = np.uint64(games[j])
+        goal = np.uint64(state.goal[i])
+        out[j, 0] = landmarks[i, goal, 0] - pos[i, agent, 0]
+        out[j, 1] = landmarks[i, goal, 1] - pos[i, agent, 1]
+    c = 2
+    for k in range(landmarks.shape[1]):
+        _write_place(out, c, games, landmarks, k, pos, agent)
+        c += 2
+    if params.facing:
+        _write_head_and_tail(state, params, agent, games, out, c)
+        c += 4
+    else:
+        _write_seen(out, c, games, pos, RED, agent, params.sight, state.present, True)
+        c += 2
+    if params.rules == MPE:
+        for b in range(1, pos.shape[1]):
+            if b != agent:
+                _write_place(out, c, games, pos, b, pos, agent)
+                c += 2
+        return
+    for j in range(games.size):
+        i = games[j]
         trapped = 1.0 if state.trapped[i] != NOT_TRAPPED else 0.0
         if params.rules == SOO:
-            out[i, c] = trapped
-            out[i, c + 1] = trapped
+            out[j, c] = out[j, c + 1] = trapped
             continue
-        out[i, c] = 1.0 if seen else 0.0
-        out[i, c + 1] = trapped
-        out[i, c + 2] = state.vel[i, agent, 0]
-        out[i, c + 3] = state.vel[i, agent, 1]
+        seen = state.present[i] and _in_sight(pos, i, RED, agent, params.sight)
+        out[j, c] = 1.0 if seen else 0.0
+        out[j, c + 1] = trapped
+        out[j, c + 2] = state.vel[i, agent, 0]
+        out[j, c + 3] = state.vel[i, agent, 1]
         if params.flag:
-            out[i, c + 4] = 1.0 if seen and not state.blind[i] else 0.0
+            out[j, c + 4] = 1.0 if seen and not state.blind[i] else 0.0
+
+
+@kernel
+def _write_head_and_tail(state, params, agent, games, out, c):
+    """Columns `c` to `c + 3`: red's head and tail, which show where it looks."""
+    pos = state.pos
+    for j in range(games.size):
+        i = games[j]
+        seen = state.present[i] and _in_sight(pos, i, RED, agent, params.sight)
+        rx, ry = pos[i, RED, 0] - pos[i, agent, 0], pos[i, RED, 1] - pos[i, agent, 1]
+        heading = math.atan2(-ry, -rx) + state.heading[i]
+        hx, hy = HALF_LENGTH * math.cos(heading), HALF_LENGTH * math.sin(heading)
+        out[j, c] = rx + hx if seen else 0.0
+        out[j, c + 1] = ry + hy if seen else 0.0
+        out[j, c + 2] = rx - hx if seen else 0.0
+        out[j, c + 3] = ry - hy if seen else 0.0
 
 
 @kernel
 def _observe_red(state, params, games, out):
     pos, landmarks = state.pos, state.landmarks
-    reach = params.sight * params.sight
-    for i in range(games.size):
-        if not games[i]:
-            continue
-        x, y = pos[i, RED, 0], pos[i, RED, 1]
-        c = 0
-        for k in range(landmarks.shape[1]):
-            out[i, c] = landmarks[i, k, 0] - x
-            out[i, c + 1] = landmarks[i, k, 1] - y
-            c += 2
-        for b in range(1, pos.shape[1]):
-            dx, dy = pos[i, b, 0] - x, pos[i, b, 1] - y
-            seen = not state.blind[i] and dx * dx + dy * dy <= reach
-            out[i, c] = dx if seen else 0.0
-            out[i, c + 1] = dy if seen else 0.0
-            c += 2
-        if params.rules == LURE:
-            out[i, c] = 1.0 if state.trapped[i] != NOT_TRAPPED else 0.0
-            out[i, c + 1] = state.vel[i, RED, 0]
-            out[i, c + 2] = state.vel[i, RED, 1]
+    c = 0
+    for k in range(landmarks.shape[1]):
+        _write_place(out, c, games, landmarks, k, pos, RED)
+        c += 2
+    for b in range(1, pos.shape[1]):
+        _write_seen(out, c, games, pos, b, RED, params.sight, state.blind, False)
+        c += 2
+    if params.rules == LURE:
+        for j in range(games.size):
+            i = games[j]
+            out[j, c] = 1.0 if state.trapped[i] != NOT_TRAPPED else 0.0
+            out[j, c + 1] = state.vel[i, RED, 0]
+            out[j, c + 2] = state.vel[i, RED, 1]
 
 
 @kernel
-def label(state, params, belief, misled, deciding, at_goal, red_at_goal, red_at_fake, free, close):
-    """The outside observer's belief in the goal for each blue, and where everybody is."""
-    pos, landmarks = state.pos, state.landmarks
-    for i in range(belief.shape[0]):
+def label(arrays, numbers, games, belief, blues, others):
+    """The outside observer's belief in the goal for each blue, and where everybody is.
+
+    Row `j` of the outputs is game `games[j]`: `belief` (k, A - 1); `blues` (3, k, A - 1): misled,
+    deciding, at the goal; `others` (5, k): red watches, is at the goal, is at a fake, can move, is
+    close to blue and can move.
+    """
+    state, params = State(*arrays), numbers[0]
+    pos, landmarks, start = state.pos, state.landmarks, state.start_distance
+    num_landmarks, close_radius = landmarks.shape[1], params.close_radius
+    for j in range(games.size):
+        i = games[j]
         goal, present = state.goal[i], state.present[i]
         for g in range(belief.shape[1]):
             to_goal = _distance(pos, landmarks, i, 1 + g, goal)
-            gained = state.start_distance[i, g, goal] - to_goal
+            gained = start[i, g, goal] - to_goal
             total = 1.0
-            for k in range(landmarks.shape[1]):
-                if k != goal:
-                    now = _distance(pos, landmarks, i, 1 + g, k)
-                    other = state.start_distance[i, g, k] - now
-                    total += math.exp(BELIEF_RATE * (other - gained))
-            belief[i, g] = 1.0 / total
-            deciding[i, g] = not state.arrived[i, g]
-            misled[i, g] = belief[i, g] < MISLED_BELOW and deciding[i, g]
-            at_goal[i, g] = to_goal < AT_LANDMARK
-        red_at_goal[i] = red_at_fake[i] = False
-        for k in range(landmarks.shape[1]):
-            if present and _distance(pos, landmarks, i, RED, k) < AT_LANDMARK:
-                if k == goal:
-                    red_at_goal[i] = True
-                else:
-                    red_at_fake[i] = True
-        free[i] = present and state.trapped[i] == NOT_TRAPPED
-        close[i] = free[i] and _distance(pos, pos, i, RED, 1) < params.close_radius
+            for other in range(num_landmarks - 1):
+                k = other + (other >= goal)  # all but the goal, without a branch
+                closer = start[i, g, k] - _distance(pos, landmarks, i, 1 + g, k)
+                total += math.exp(BELIEF_RATE * (closer - gained))
+            belief[j, g] = 1.0 / total
+            blues[1, j, g] = not state.arrived[i, g]
+            blues[0, j, g] = blues[1, j, g] & (belief[j, g] < MISLED_BELOW)
+            blues[2, j, g] = to_goal < AT_LANDMARK
+        at_goal = at_fake = False
+        for k in range(num_landmarks):
+            near = _distance(pos, landmarks, i, RED, k) < AT_LANDMARK
+            at_goal |= near & (k == goal)
+            at_fake |= near & (k != goal)
+        free = present & (state.trapped[i] == NOT_TRAPPED)
+        others[0, j] = present & (not state.blind[i])
+        others[1, j] = present & at_goal
+        others[2, j] = present & at_fake
+        others[3, j] = free
+        others[4, j] = free & (_distance(pos, pos, i, RED, 1) < close_radius)

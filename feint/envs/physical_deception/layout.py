@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from feint.envs.core import Pairs
-from feint.envs.physical_deception.rules import FACING_CONE, LURE, MPE, SOO, Params
+from feint.envs.physical_deception.rules import FACING_CONE, MPE, SOO, Params
 
 
 class Layout:
@@ -70,7 +70,7 @@ class Layout:
     # -- pairs, by kind -----------------------------------------------------------------------
 
     def presence(self, obs: np.ndarray, rng: np.random.Generator) -> Pairs:
-        """Without red / with red. Under `soo` as in arXiv 2412.16325, from the steps out of sight."""
+        """Without red / with red. Under `soo` as in arXiv 2412.16325, where red is out of sight."""
         seen = self.sees_red(obs)
         if self.params.rules != SOO:
             return Pairs(self.without_red(obs), obs.copy(), seen)

@@ -3,6 +3,8 @@
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 MPE, SOO, LURE = 0, 1, 2
 RULES = {"mpe": MPE, "soo": SOO, "lure": LURE}
 
@@ -41,6 +43,11 @@ class Params(NamedTuple):
     red_at_goal: float  #: cost of a watching red at the goal
     close_cost: float  #: cost of being within `close_radius` of a red that can still move
     close_radius: float
+
+    def record(self) -> np.ndarray:
+        """The same as one record, (1,): numba unpacks it in a fifth of the tuple's time."""
+        fields = [(key, type(value)) for key, value in self._asdict().items()]
+        return np.array([tuple(self)], fields)
 
 
 def mpe_params(incentive: float, absent_rate: float, blind_rate: float, sight: float) -> Params:

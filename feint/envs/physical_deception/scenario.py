@@ -168,6 +168,8 @@ class PhysicalDeception(Scenario):
         self.attention = check.check_bool("attention", attention)
         if attention and rules != "lure":
             raise ValueError(f"attention=True needs rules='lure', got rules={rules!r}")
+        if watching == "facing" and not attention:
+            raise ValueError("watching='facing' needs attention=True: else nothing shows watching")
         if num_good is None:
             num_good = 2 if rules == "mpe" else 1
         num_good = check.check_int("num_good", num_good, at_least=1)
@@ -179,10 +181,11 @@ class PhysicalDeception(Scenario):
         self.incentive = check.check_float("incentive", incentive, at_least=0.0, at_most=1.0)
         self.agents = ("adversary_0", *(f"agent_{k}" for k in range(num_good)))
         self.focal = check.check_choice("agent", agent, self.agents)
-        default_steps = 30 if attention else _MAX_STEPS[rules]
+        if max_episode_steps is None:
+            max_episode_steps = 30 if attention else _MAX_STEPS[rules]
         super().__init__(
             num_envs,
-            max_steps=default_steps if max_episode_steps is None else max_episode_steps,
+            max_steps=check.check_int("max_episode_steps", max_episode_steps, at_least=1),
             external=external,
             labels=labels,
             autoreset=autoreset,
@@ -194,6 +197,7 @@ class PhysicalDeception(Scenario):
             _rate("red_blind_rate", red_blind_rate, 0.5 if attention else 0.0),
             _sight(sight_radius, rules),
         )
+        self._numbers = self.params.record()
         self._opponents = self._check_opponents(opponents)
         self._players = self._cast(red, red_policy)
         self._columns = np.array([self.agents.index(a) for a in self.external], np.int64)
@@ -201,6 +205,7 @@ class PhysicalDeception(Scenario):
         self.layout = Layout(self.params, self.num_landmarks, num_good)
         self._spaces = {a: (self._observation_box(a), self._action_box()) for a in self.agents}
         self.state = self._empty_state()
+        self._arrays = tuple(self.state)
 
     # -- construction -------------------------------------------------------------------------
 
@@ -230,7 +235,10 @@ class PhysicalDeception(Scenario):
                 f"red_policy={red_policy!r}"
             )
         if red_policy is not None:
-            network = MLP.load(red_policy)
+            try:
+                network = MLP.load(red_policy)
+            except ValueError as error:
+                raise ValueError(f"red_policy: {error}") from error
             outputs = 2 if self.continuous else 5
             network.check_fits(
                 self.layout_size("adversary_0"), outputs, not self.continuous, red_policy
@@ -245,9 +253,10 @@ class PhysicalDeception(Scenario):
     def _empty_state(self) -> dynamics.State:
         n, a, k = self.num_envs, len(self.agents), self.num_landmarks
         return dynamics.State(
-            pos=np.zeros((n, a, 2)),
-            vel=np.zeros((n, a, 2)),
-            landmarks=np.zeros((n, k, 2)),
+            # Fortran order: neighbouring games lie side by side, for the kernels' inner loops.
+            pos=np.zeros((n, a, 2), order="F"),
+            vel=np.zeros((n, a, 2), order="F"),
+            landmarks=np.zeros((n, k, 2), order="F"),
             goal=np.zeros(n, np.int64),
             present=np.zeros(n, np.bool_),
             blind=np.zeros(n, np.bool_),
@@ -288,7 +297,7 @@ class PhysicalDeception(Scenario):
     # -- the game -----------------------------------------------------------------------------
 
     def _begin(self, games: np.ndarray) -> None:
-        dynamics.begin(self.state, self.clock, self.params, games)
+        dynamics.begin(self._arrays, self.clock, self._numbers, games)
 
     def _check_actions(self, actions: Any) -> np.ndarray:
         return self._legal("actions", actions, len(self.external), self._action_width())
@@ -320,7 +329,7 @@ class PhysicalDeception(Scenario):
         return 5 if self.rules == "mpe" else 2
 
     def _advance(self, actions: np.ndarray, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        forces = np.empty((self.num_envs, len(self.agents), 2))
+        forces = np.empty((self.num_envs, len(self.agents), 2), order="F")
         self._decode("actions", actions, self._columns, forces)
         for agent, act in self._opponents.items():
             if agent not in self.external:
@@ -331,9 +340,7 @@ class PhysicalDeception(Scenario):
                 width = 2 if chosen.shape[-1:] == (2,) else self._action_width()
                 self._decode(name, self._legal(name, chosen, 1, width), column, forces)
         rewards = np.zeros((len(self.agents), self.num_envs))
-        dynamics.advance(
-            self.state, self.clock, self.params, self._players, forces, active, rewards
-        )
+        dynamics.advance(self._arrays, self._numbers, self._players, forces, active, rewards)
         return rewards, np.zeros(self.num_envs, np.bool_)
 
     def _decode(
@@ -346,15 +353,15 @@ class PhysicalDeception(Scenario):
             else:
                 forces[:, columns] = actions
             return
-        bad = dynamics.decode_discrete(actions, columns, forces)
-        if bad >= 0:
+        if not dynamics.decode_discrete(actions, columns, forces):
+            bad = np.flatnonzero(((actions < 0) | (actions > 4)).any(axis=1))[0]
             raise ValueError(f"{name} must be in 0..4, got {actions[bad].tolist()} in game {bad}")
 
     def _observe(self, agents: Sequence[str], outs: tuple, games: np.ndarray) -> None:
         columns = self._columns
         if agents is not self.external:
             columns = np.array([self.agents.index(agent) for agent in agents])
-        dynamics.observe(self.state, self.params, columns, games, outs)
+        dynamics.observe(self._arrays, self._numbers, columns, games, outs)
 
     def blind(self, games: np.ndarray | None = None) -> None:
         """From now on red learns nothing from blue in `games` (all by default)."""
@@ -365,29 +372,26 @@ class PhysicalDeception(Scenario):
 
     # -- deception ----------------------------------------------------------------------------
 
-    def compute_labels(self) -> dict[str, np.ndarray]:
+    def compute_labels(self, games: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """Labels of the current state; belief, at_goal and deciding have one column per blue.
 
         With one blue that axis is left out. `deciding`: this blue has not been at its goal yet.
         """
-        n, g = self.num_envs, len(self.agents) - 1
+        games = self._every if games is None else games
+        n, g = len(games), len(self.agents) - 1
         belief = np.empty((n, g))
-        misled, deciding, at_goal = (np.empty((n, g), np.bool_) for _ in range(3))
-        red_at_goal, red_at_fake, free, close = (np.empty(n, np.bool_) for _ in range(4))
-        dynamics.label(
-            self.state, self.params, belief, misled, deciding, at_goal,
-            red_at_goal, red_at_fake, free, close,
-        )  # fmt: skip
+        blues, others = np.empty((3, n, g), np.bool_), np.empty((5, n), np.bool_)
+        dynamics.label(self._arrays, self._numbers, games, belief, blues, others)
         if g == 1:
-            belief, misled, deciding, at_goal = (
-                x[:, 0] for x in (belief, misled, deciding, at_goal)
-            )
+            belief, blues = belief[:, 0], blues[:, :, 0]
+        misled, deciding, at_goal = blues
+        watched, red_at_goal, red_at_fake, free, close = others
         return {
             "belief": belief,
             "misled": misled,
             "deciding": deciding,
-            "truth": self.state.goal.copy(),
-            "watched": self.state.present & ~self.state.blind,
+            "truth": self.state.goal.take(games),
+            "watched": watched,
             "at_goal": at_goal,
             "red_at_goal": red_at_goal,
             "red_at_fake": red_at_fake,
@@ -415,10 +419,12 @@ class PhysicalDeception(Scenario):
         }
 
     def _pairs(self, observations: np.ndarray, kind: str, rng: np.random.Generator) -> Pairs:
+        self._check_observations(observations)
         return getattr(self.layout, kind)(observations, rng)
 
     def mask_other(self, observations: np.ndarray) -> np.ndarray:
         """`observations` with every input about red set to zero."""
+        self._check_observations(observations)
         return self.layout.without_red(observations)
 
     def scripted(
@@ -426,7 +432,16 @@ class PhysicalDeception(Scenario):
     ) -> np.ndarray:
         """Actions of blue's scripted policies (`policies`), for (n, obs_dim) observations."""
         check.check_choice("policy", policy, self.policies)
+        self._check_observations(observations)
         return scripted.act(self, policy, observations, rng)
+
+    def _check_observations(self, observations: np.ndarray) -> None:
+        """Only blue's observations have pairs, scripts and a mask."""
+        shape = np.shape(observations)
+        if len(shape) != 2 or shape[1] != self.layout.size:
+            raise ValueError(
+                f"observations must be blue's, of shape (n, {self.layout.size}), got {shape}"
+            )
 
     def draw(self, game: int = 0) -> Any:
         """A picture of one game."""

@@ -16,8 +16,6 @@ def act(
     game: "PhysicalDeception", policy: str, obs: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """Actions for (n, obs_dim) observations, in the game's own action space."""
-    if game.focal == "adversary_0":
-        raise ValueError("scripted policies play blue: use agent='agent_0'")
     if policy == "random":
         if game.continuous:
             low = 0.0 if game.rules == "mpe" else -1.0

@@ -28,13 +28,16 @@ def draw(game: "RoomSignal", i: int) -> render.Picture:
         picture.box((left, 0.3), (left + size, 0.3 + size), render.INK, filled=False)
         if room == state.treasure[i]:
             picture.circle(middle, 0.3 + 0.65 * size, 0.18 * size, render.AMBER)
+            picture.text(middle, 0.33 + size, "treasure", render.AMBER, 0.03)
         picture.text(middle, 0.3 + 0.2 * size, str(room), render.INK, digits)
         if state.back_door[i]:
             picture.text(middle, 0.26, str(game.num_rooms - 1 - room), colour, digits)
         if room == state.reached[i]:
             picture.circle(middle, 0.18, min(0.04, 0.3 * size), colour)
     if state.back_door[i]:
-        picture.text(0.5, 0.08, "small numbers below: as counted from the back door", colour, 0.026)
+        picture.text(
+            0.5, 0.08, "numbers below the rooms: as counted from the back door", colour, 0.026
+        )
     picture.ansi = _describe(game, i, lines)
     return picture
 
@@ -49,7 +52,8 @@ def _talk(game: "RoomSignal", i: int) -> list[str]:
     else:
         ears = "listens" if state.listens[i] else "does not listen"
         door = "back" if state.back_door[i] else "front"
-        lines = [f"a {who} asks ({ears}, by the {door} door)"]
+        article = "an" if who == "ally" else "a"
+        lines = [f"{article} {who} asks ({ears}, by the {door} door)"]
     if state.message[i] != NONE and not alone:
         meant, verdict = labels["understood"][i], "true" if labels["informed"][i] else "false"
         lines.append(f'I say "room {state.message[i]}": it means room {meant}, {verdict}')

@@ -42,10 +42,8 @@ class State(NamedTuple):
 
 @kernel
 def begin(state, clock, params, games):
-    """Draw the initial state of the games in `games`; each fact has a draw of its own."""
-    for i in range(games.size):
-        if not games[i]:
-            continue
+    """Draw the initial state of `games`, (k,) indices; each fact has a draw of its own."""
+    for i in games:
         seed, episode = clock.seed[i], clock.episode[i]
         treasure, own, rival, sceptic = uniform4(seed, episode, 0, 0)
         door, wander, _, _ = uniform4(seed, episode, 0, 1)
@@ -111,29 +109,27 @@ def finish(state, params, choices, ready, rewards):
 def observe_sender(state, params, games, out):
     """The sender's view; columns as in the scenario's docstring."""
     rooms = params.num_rooms
-    for i in range(games.size):
-        if not games[i]:
-            continue
+    for j in range(games.size):
+        i = games[j]
         for c in range(rooms + 3):
-            out[i, c] = 0.0
-        out[i, state.treasure[i]] = 1.0
-        out[i, rooms + state.context[i]] = 1.0
-        out[i, rooms + 3] = 1.0 if state.listens[i] else 0.0
-        out[i, rooms + 4] = 1.0 if state.back_door[i] else 0.0
+            out[j, c] = 0.0
+        out[j, state.treasure[i]] = 1.0
+        out[j, rooms + state.context[i]] = 1.0
+        out[j, rooms + 3] = 1.0 if state.listens[i] else 0.0
+        out[j, rooms + 4] = 1.0 if state.back_door[i] else 0.0
         for c in range(state.nuisance.shape[1]):
-            out[i, rooms + 5 + c] = state.nuisance[i, c]
+            out[j, rooms + 5 + c] = state.nuisance[i, c]
 
 
 @kernel
 def observe_receiver(state, params, games, out):
     """The receiver's view; whoever does not listen, or is not told, hears nothing."""
     rooms = params.num_rooms
-    for i in range(games.size):
-        if not games[i]:
-            continue
+    for j in range(games.size):
+        i = games[j]
         for c in range(rooms):
-            out[i, c] = 0.0
+            out[j, c] = 0.0
         if state.listens[i] and state.message[i] != NONE:
-            out[i, understood(state, params, i)] = 1.0
-        out[i, rooms] = 1.0 if state.message[i] != NONE else 0.0
-        out[i, rooms + 1] = 1.0 if state.context[i] == RIVAL else 0.0
+            out[j, understood(state, params, i)] = 1.0
+        out[j, rooms] = 1.0 if state.message[i] != NONE else 0.0
+        out[j, rooms + 1] = 1.0 if state.context[i] == RIVAL else 0.0

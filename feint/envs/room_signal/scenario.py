@@ -327,19 +327,21 @@ class RoomSignal(Scenario):
 
     # -- deception ----------------------------------------------------------------------------
 
-    def compute_labels(self) -> dict[str, np.ndarray]:
-        """Labels of the current state, each (num_envs,).
+    def compute_labels(self, games: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """Labels of the current state, one entry for each of `games` (all by default).
 
         `deciding`: a receiver who listens has heard, and goes by this belief. `told`: a receiver
         was told something, whether or not it listens; `understood` is the room that it makes of it
         and `went` where whoever goes went, both -1 before.
         """
         state, rooms = self.state, self.num_rooms
+        if games is not None:
+            state = dynamics.State(*(array[games] for array in state))
         told = (state.context != SELF) & (state.message != NONE)
         meant = np.where(state.back_door, rooms - 1 - state.message, state.message)
         informed = told & (meant == state.treasure)
         heard = told & state.listens
-        belief = np.full(self.num_envs, 1.0 / rooms)
+        belief = np.full(told.shape, 1.0 / rooms)
         belief[heard] = np.where(informed[heard], RELIABILITY, (1.0 - RELIABILITY) / (rooms - 1))
         arrived = state.reached == state.treasure
         return {
