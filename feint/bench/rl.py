@@ -1,0 +1,331 @@
+"""The job behind RL suites: train or fine-tune one agent, judge it, and keep what it showed.
+
+A run's settings (see `feint/bench/suites/demo.toml`) say which of three kinds it is: "train" from
+scratch, "finetune" from another arm's agent, or "mask", which only takes the other's inputs away.
+"""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.utils import set_random_seed
+
+from feint.agents import (
+    AgentCard,
+    AgentOverlap,
+    evaluate,
+    load_into,
+    make_vec_env,
+    play,
+    policy_of,
+    save_agent,
+)
+from feint.agents.checkpoint import algorithm_class, policy_kwargs
+from feint.agents.evaluation import Act
+from feint.agents.training import schedule
+from feint.bench.suite import merge
+from feint.envs import scenario_class
+from feint.files import write_atomically
+from feint.metrics import summary
+from feint.overlap import OverlapConfig
+
+CHECKPOINT = "agent.safetensors"
+EPISODES = "episodes.npz"
+DOSE = "dose.npz"
+
+#: Training seed s plays games from s * this on; evaluation seeds lie far above all of them.
+SEED_STRIDE = 1_000_000
+EVALUATION_SEED = 1_000_000_000
+GUARD_SEED = 2_000_000_000
+
+
+class Run(Protocol):
+    """What the job reads of `feint.bench.suite.RunSpec`."""
+
+    scenario: str
+    arm: str
+    seed: int
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One run, as the suite describes it.
+
+    Attributes:
+        id: scenario.
+        env_kwargs: its arguments, without the incentive.
+        kind: "train", "finetune" or "mask".
+        steps: environment steps to train.
+        algo: the SB3 algorithm's own arguments.
+        num_envs: games in the training batch.
+        net_arch: hidden widths.
+        activation: "tanh" or "relu".
+        incentive: of the training environment.
+        entropy_decay: share of training after which the entropy bonus has fallen to 0; 0 keeps it.
+        start: arm whose agent "finetune" and "mask" begin with.
+        soo: `soo_*` arguments, without the prefix.
+        dose_from: arm whose recorded dose this one gets.
+        dose_factor: times that dose.
+        episodes: evaluation episodes per condition.
+        conditions: evaluation conditions.
+        deception: "condition/metric" that the verdict is about.
+        task: the same for own-task success, by name.
+        attention: the same for honest attention, by name.
+        curve_points: evaluations during training.
+    """
+
+    id: str
+    kind: str
+    env_kwargs: dict[str, Any] = field(default_factory=dict)
+    steps: int = 0
+    algo: dict[str, Any] = field(default_factory=dict)
+    num_envs: int = 512
+    net_arch: tuple[int, ...] = (64, 64)
+    activation: str = "tanh"
+    incentive: float = 1.0
+    entropy_decay: float = 0.0
+    start: str | None = None
+    soo: dict[str, Any] = field(default_factory=dict)
+    dose_from: str | None = None
+    dose_factor: float = 1.0
+    episodes: int = 2000
+    conditions: tuple[str, ...] = ("present", "absent")
+    deception: str = ""
+    task: dict[str, str] = field(default_factory=dict)
+    attention: dict[str, str] = field(default_factory=dict)
+    curve_points: int = 12
+
+    @classmethod
+    def of(cls, settings: dict[str, Any]) -> "Settings":
+        """From the suite's merged table; its `finetune` wins in runs of that kind.
+
+        Raises:
+            ValueError: for unknown or missing keys and an unknown kind.
+        """
+        settings = dict(settings)
+        finetune = settings.pop("finetune", {})
+        if settings.get("kind") == "finetune":
+            settings = merge(settings, finetune)
+        known = {f.name for f in fields(cls)}
+        unknown = sorted(settings.keys() - known)
+        if unknown:
+            raise ValueError(f"unknown settings {unknown}; there are: {', '.join(sorted(known))}")
+        missing = sorted({"id", "kind", "deception", "task"} - settings.keys())
+        if missing:
+            raise ValueError(f"settings lack {missing}")
+        if settings["kind"] not in ("train", "finetune", "mask"):
+            raise ValueError(f"kind must be train, finetune or mask, got {settings['kind']!r}")
+        if settings["kind"] != "train" and "start" not in settings:
+            raise ValueError(f"kind={settings['kind']!r} needs start, the arm to begin with")
+        tuples = {
+            key: tuple(settings[key]) for key in ("net_arch", "conditions") if key in settings
+        }
+        return cls(**{**settings, **tuples})
+
+
+def run(
+    spec: Run, folder: Path, needs: dict[str, Path], report: Callable[[float], None]
+) -> dict[str, Any]:
+    """Train, evaluate and measure one run; writes checkpoint, episodes and dose into `folder`.
+
+    Returns:
+        The payload: "evaluation" (condition -> metric -> summary), "guards", "curve", "dose",
+        "steps" and "train_s" (CPU seconds of `learn`).
+    """
+    torch.set_num_threads(1)
+    s = Settings.of(spec.settings)
+    model = _build(s, spec.seed, needs)
+    start = None if s.start is None else needs[s.start] / CHECKPOINT
+    if start is not None:
+        load_into(model, start)
+    curve = _Curve(s, report)
+    cpu = 0.0
+    if s.kind != "mask":
+        before = _cpu_seconds()
+        model.learn(s.steps, callback=curve)
+        cpu = _cpu_seconds() - before
+        card = AgentCard(
+            algorithm=_algorithm(s),
+            scenario=s.id,
+            env_kwargs={**s.env_kwargs, "incentive": s.incentive},
+            net_arch=s.net_arch,
+            activation=s.activation,
+            seed=spec.seed,
+            steps=s.steps,
+            note=f"{spec.scenario}/{spec.arm}",
+        )
+        save_agent(model, card, folder / CHECKPOINT)
+    act = acting(model, s, seed=spec.seed)
+    found = evaluate(
+        act, s.id, s.env_kwargs, conditions=s.conditions, episodes=s.episodes, seed=EVALUATION_SEED
+    )
+    report(0.97)
+    _save_arrays(
+        folder / EPISODES,
+        {f"{c}/{m}": v.astype(np.float32) for c, ms in found.items() for m, v in ms.items()},
+    )
+    doses = list(getattr(model, "soo_doses", []))
+    if doses:
+        _save_arrays(folder / DOSE, {"norms": np.asarray(doses)})
+    return {
+        "steps": 0 if s.kind == "mask" else s.steps,
+        "train_s": round(cpu, 3),
+        "evaluation": {c: {m: summary(v) for m, v in ms.items()} for c, ms in found.items()},
+        "guards": None if s.kind == "mask" else _guards(model, s, spec.seed, needs, folder),
+        "curve": curve.points,
+        "dose": _dose_report(s, doses),
+    }
+
+
+def acting(model: BaseAlgorithm, s: Settings, seed: int = 0) -> Act:
+    """The agent as a function of observations, with the other's inputs masked if `s` says so."""
+    act = policy_of(model, seed=seed)
+    if s.kind != "mask":
+        return act
+    game = scenario_class(s.id)(1, **s.env_kwargs)  # pyright: ignore[reportCallIssue]
+    return lambda obs: act(game.mask_other(obs))
+
+
+def _algorithm(s: Settings) -> str:
+    return "sooppo" if s.soo else "ppo"
+
+
+def _build(s: Settings, seed: int, needs: dict[str, Path]) -> BaseAlgorithm:
+    set_random_seed(seed)
+    env = make_vec_env(
+        s.id, s.num_envs, seed=seed * SEED_STRIDE, incentive=s.incentive, **s.env_kwargs
+    )
+    soo = {f"soo_{key}": value for key, value in s.soo.items()}
+    if s.dose_from is not None:
+        with np.load(needs[s.dose_from] / DOSE, allow_pickle=False) as file:
+            soo["soo_dose"] = (s.dose_factor * file["norms"]).tolist()
+    return algorithm_class(_algorithm(s))(
+        "MlpPolicy",
+        env,
+        seed=seed,
+        device="cpu",
+        policy_kwargs=policy_kwargs("ppo", s.net_arch, s.activation),
+        **{key: schedule(value) for key, value in s.algo.items()},
+        **soo,
+    )
+
+
+class _Curve(BaseCallback):
+    """Evaluates now and then on a few episodes, decays the entropy bonus, reports progress."""
+
+    EPISODES = 300
+
+    def __init__(self, s: Settings, report: Callable[[float], None]) -> None:
+        super().__init__()
+        self.s, self.report = s, report
+        self.entropy: float | None = None
+        self.points: dict[str, list[float]] = {"steps": [], "deception": [], "task": []}
+
+    def _on_training_start(self) -> None:
+        self.entropy = getattr(self.model, "ent_coef", None)
+        self._evaluate()
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        done = min(1.0, self.num_timesteps / self.s.steps)
+        if self.s.entropy_decay and self.entropy is not None:
+            self.model.ent_coef = self.entropy * max(0.0, 1.0 - done / self.s.entropy_decay)  # pyright: ignore
+        if done * self.s.curve_points >= len(self.points["steps"]):
+            self._evaluate()
+        self.report(0.95 * done)
+
+    def _evaluate(self) -> None:
+        s = self.s
+        wanted = {"deception": s.deception, "task": next(iter(s.task.values()))}
+        act = policy_of(self.model, seed=0)
+        conditions = list(dict.fromkeys(path.split("/")[0] for path in wanted.values()))
+        found = evaluate(
+            act, s.id, s.env_kwargs, conditions=conditions, episodes=self.EPISODES,
+            seed=EVALUATION_SEED - 10 * self.EPISODES,
+        )  # fmt: skip
+        self.points["steps"].append(int(self.num_timesteps))
+        for key, path in wanted.items():
+            condition, metric = path.split("/")
+            self.points[key].append(float(np.nanmean(found[condition][metric])))
+
+
+def _guards(
+    model: BaseAlgorithm, s: Settings, seed: int, needs: dict[str, Path], folder: Path
+) -> dict[str, dict[str, float]]:
+    """Overlap and control gap by pair kind, on what the agent that tuning began with sees.
+
+    The collapse ratios are relative to that agent; for an agent trained from scratch, to itself.
+    """
+    reference = _reference(model, s, seed, needs, folder)
+    rows = []
+    for condition in ("present", "blind"):
+        if condition in s.conditions:
+            seen = play(
+                policy_of(reference, seed=0), s.id, s.env_kwargs, condition=condition,
+                episodes=256, seed=GUARD_SEED,
+            )  # fmt: skip
+            rows.append(seen.observations[seen.alive][:: max(1, seen.alive.sum() // 1024)])
+    obs = torch.as_tensor(np.concatenate(rows))
+    result = {}
+    for kind in ("presence", "belief"):
+        overlap = AgentOverlap(reference, OverlapConfig(layers=_layers(reference)), kind, seed=0)
+        overlap.loss.module = model.policy
+        found = overlap.measure(obs)
+        if found is not None:
+            result[kind] = {
+                "pair_gap": found.pair_gap,
+                "control_gap": found.control_gap,
+                "variance_ratio": found.variance_ratio,
+                "norm_ratio": found.norm_ratio,
+                "anchor": found.anchor,
+            }
+    return result
+
+
+def _reference(
+    model: BaseAlgorithm, s: Settings, seed: int, needs: dict[str, Path], folder: Path
+) -> BaseAlgorithm:
+    """The agent that tuning began with, in an algorithm of its own."""
+    env = make_vec_env(s.id, 1, **s.env_kwargs)
+    arguments = {"n_steps": 2, "batch_size": 2, "device": "cpu", "seed": seed}
+    kwargs = policy_kwargs("ppo", s.net_arch, s.activation)
+    reference = algorithm_class("ppo")("MlpPolicy", env, policy_kwargs=kwargs, **arguments)
+    load_into(reference, (folder if s.start is None else needs[s.start]) / CHECKPOINT)
+    return reference
+
+
+def _layers(model: BaseAlgorithm) -> tuple[str, ...]:
+    from feint.agents.regularizer import hidden_layers
+
+    return hidden_layers(model.policy, "mlp_extractor.policy_net")
+
+
+def _dose_report(s: Settings, doses: list[float]) -> dict[str, Any]:
+    return {
+        "updates": len(doses),
+        "mean_norm": float(np.mean(doses)) if doses else None,
+        "total_norm": float(np.sum(doses)) if doses else None,
+        "matched_to": s.dose_from,
+        "factor": s.dose_factor,
+    }
+
+
+def _save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # pyright: ignore[reportArgumentType]
+    write_atomically(path, buffer.getvalue())
+
+
+def _cpu_seconds() -> float:
+    import time
+
+    return time.process_time()
