@@ -25,7 +25,7 @@ _PPO: dict[str, Preset] = {
     "PhysicalDeception-v0": Preset(
         "feint/PhysicalDeception-v0", 2_400_000, 512, (64, 64), "tanh",
         {"n_steps": 30, "batch_size": 2560, "n_epochs": 5, "gamma": 0.97,
-         "learning_rate": 1.5e-3, "ent_coef": 0.01},
+         "learning_rate": "lin_4e-3", "ent_coef": 0.01},
     ),
     "RoomSignal-v0": Preset(
         "feint/RoomSignal-v0", 400_000, 256, (64, 64), "relu",

@@ -123,7 +123,10 @@ PPO_LAYERS = ("mlp_extractor.policy_net.1", "mlp_extractor.policy_net.3")
 @pytest.mark.parametrize("sham", ["none", "shuffled"])
 def test_injected_gradient_equals_the_joint_loss_exactly_in_ppo(detach, sham):
     class Oracle(JointPPO):
-        coef, config = 2.0, OverlapConfig(layers=PPO_LAYERS, detach=detach, sham=sham)
+        coef, config = (
+            2.0,
+            OverlapConfig(layers=PPO_LAYERS, detach=detach, sham=sham, anchor_bystanders=True),
+        )
 
     injected = ppo(soo_coef=2.0, soo_pairs="belief", soo_detach=detach, soo_sham=sham)
     assert difference(injected, ppo(Oracle)) == 0.0
@@ -132,7 +135,7 @@ def test_injected_gradient_equals_the_joint_loss_exactly_in_ppo(detach, sham):
 
 def test_without_the_task_only_the_value_loss_and_the_regularizer_are_left():
     class Oracle(JointPPO):
-        coef, task_coef, config = 2.0, 0.0, OverlapConfig(layers=PPO_LAYERS)
+        coef, task_coef, config = 2.0, 0.0, OverlapConfig(PPO_LAYERS, anchor_bystanders=True)
 
     injected = ppo(soo_coef=2.0, soo_task_coef=0.0, soo_pairs="belief")
     assert difference(injected, ppo(Oracle)) == 0.0
@@ -140,7 +143,7 @@ def test_without_the_task_only_the_value_loss_and_the_regularizer_are_left():
 
 def test_injected_gradient_equals_the_joint_loss_exactly_in_dqn():
     class Oracle(JointDQN):
-        coef, config = 2.0, OverlapConfig(layers=("q_net.1", "q_net.3"))
+        coef, config = 2.0, OverlapConfig(("q_net.1", "q_net.3"), anchor_bystanders=True)
 
     injected = dqn(soo_coef=2.0, soo_pairs="belief", soo_batch_size=None)
     assert difference(injected, dqn(Oracle)) == 0.0
