@@ -42,7 +42,7 @@ demo: $(RENDER) ## Set up and run the main job; its report goes to runs/demo (AR
 	$(VENV)/bin/feint demo $(ARGS)
 
 test: $(DEV) ## Set up and run the tests but for the slow ones (ARGS: for pytest; WORKERS=auto)
-	$(PYTEST) -m "not slow" -n $(WORKERS) --maxprocesses 8 --dist worksteal $(ARGS)
+	$(PYTEST) -m "not slow" -n $(WORKERS) --maxprocesses 8 --dist loadgroup $(ARGS)
 
 test-slow: $(DEV) ## Run the slow tests, one at a time: they use all cores themselves
 # Pytest exits with 5 where there is no such test.

@@ -41,6 +41,7 @@ class Demo:
         from rich.console import Console
 
         from feint.bench import Suite, run_suite
+        from feint.bench.analysis import analyse
         from feint.bench.report import markdown, print_report, write_report
 
         suite = Suite.load(self.suite)
@@ -49,13 +50,14 @@ class Demo:
         if self.seeds:
             suite = suite.with_seeds(self.seeds)
         results = run_suite(suite, self.out, workers=self.workers)
-        page = write_report(suite, results, self.out)
+        summaries = analyse(suite, results, self.out)
+        page = write_report(suite, results, summaries, self.out)
         if self.markdown:
-            print(markdown(suite, results, self.out))
+            print(markdown(summaries))
         else:
             console = Console()
             console = console if console.is_terminal else Console(width=200)
-            print_report(suite, results, self.out, console)
+            print_report(summaries, console)
         print(f"results, plots, films and the report are in {self.out}; open {page}")
         return 0
 

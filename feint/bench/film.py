@@ -9,7 +9,7 @@ import numpy as np
 from feint.agents.evaluation import Act
 from feint.envs import scenario_class
 from feint.envs.core import Scenario
-from feint.envs.render import to_array
+from feint.envs.render import caption, to_array
 
 _SIZE = 300  # pixels per panel
 _HOLD = 6  # frames for which the start and the end of an episode stand still
@@ -50,9 +50,8 @@ def film(
 def _panels(games: Mapping[str, Scenario]) -> np.ndarray:
     panels = []
     for name, game in games.items():
-        picture = game.draw(0)
-        picture.text(0.5, 0.965, name, size=0.045)
-        panels.append(to_array(picture, _SIZE))
+        title = caption(name, _SIZE, _SIZE // 12)
+        panels.append(np.concatenate([title, to_array(game.draw(0), _SIZE)]))
     return np.concatenate(panels, axis=1)
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from feint.bench import plots
-from feint.bench.analysis import ArmSummary, ScenarioSummary, analyse
+from feint.bench.analysis import ArmSummary, ScenarioSummary
 from feint.bench.film import film, gif
 from feint.bench.results import RunResult
 from feint.bench.rl import CHECKPOINT, EVALUATION_SEED
@@ -33,13 +33,20 @@ _VERDICTS = {
 }
 
 
-def write_report(suite: Suite, results: list[RunResult], out: Path) -> Path:
+def write_report(
+    suite: Suite, results: list[RunResult], summaries: list[ScenarioSummary], out: Path
+) -> Path:
     """Write plots, films, `summary.json` and `report.html` into `out`; returns the page's path.
 
+    Args:
+        suite: the suite.
+        results: its results.
+        summaries: what `analyse` made of them.
+        out: the folder in which it ran.
+
     Raises:
-        ValueError: if the suite's references are missing, or `out` cannot be written.
+        ValueError: if `out` cannot be written.
     """
-    summaries = analyse(suite, results, out)
     parts = []
     for summary in summaries:
         figures = {
@@ -59,9 +66,9 @@ def write_report(suite: Suite, results: list[RunResult], out: Path) -> Path:
     return out / "report.html"
 
 
-def print_report(suite: Suite, results: list[RunResult], out: Path, console: Console) -> None:
+def print_report(summaries: list[ScenarioSummary], console: Console) -> None:
     """The tables and claims, on a terminal."""
-    for summary in analyse(suite, results, out):
+    for summary in summaries:
         table = Table(title=summary.title, title_justify="left", title_style="bold")
         for column in _columns(summary):
             table.add_column(column, overflow="fold")
@@ -74,10 +81,10 @@ def print_report(suite: Suite, results: list[RunResult], out: Path, console: Con
         console.print()
 
 
-def markdown(suite: Suite, results: list[RunResult], out: Path) -> str:
+def markdown(summaries: list[ScenarioSummary]) -> str:
     """The same tables and claims in Markdown, for README and docs."""
     lines = []
-    for summary in analyse(suite, results, out):
+    for summary in summaries:
         columns = _columns(summary)
         lines += [f"**{summary.title}**", "", f"| {' | '.join(columns)} |"]
         lines.append("|" + "---|" * len(columns))

@@ -86,6 +86,17 @@ def to_array(picture: Picture, size: int = 480) -> np.ndarray:
     return np.ascontiguousarray(pygame.surfarray.array3d(surface).transpose(1, 0, 2))
 
 
+def caption(text: str, width: int, height: int) -> np.ndarray:
+    """One centred line of text as (height, width, 3) uint8, to put above a picture."""
+    pygame = _pygame()
+    pygame.font.init()
+    surface = pygame.Surface((width, height))
+    surface.fill(PAPER)
+    label = pygame.font.Font(None, round(0.95 * height)).render(text, True, INK)
+    surface.blit(label, label.get_rect(center=(width // 2, height // 2)))
+    return np.ascontiguousarray(pygame.surfarray.array3d(surface).transpose(1, 0, 2))
+
+
 def _paint(pygame: Any, surface: Any, picture: Picture, size: int) -> None:
     if not pygame.font.get_init():
         pygame.font.init()
