@@ -371,7 +371,7 @@ def _cpu_model() -> str:
 
 def main(config: Config) -> None:
     """Measure, print the table, and keep the results."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 110)
     with console.status("starting") as status:
         rows = measure(config, status.update)
     write(report(rows) | {"config": {k: str(v) for k, v in asdict(config).items()}}, config.out)

@@ -2,6 +2,7 @@
 
 from feint.agents.checkpoint import AgentCard, load_agent, load_into, read_card, save_agent
 from feint.agents.evaluation import Episodes, evaluate, play, policy_of, scripted
+from feint.agents.export import export_mlp
 from feint.agents.regularizer import AgentOverlap
 from feint.agents.soo import SOODQN, SOOPPO, SOOMixin
 from feint.agents.vec_env import GymVecEnv, make_vec_env
@@ -15,6 +16,7 @@ __all__ = [
     "GymVecEnv",
     "SOOMixin",
     "evaluate",
+    "export_mlp",
     "load_agent",
     "load_into",
     "make_vec_env",

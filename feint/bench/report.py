@@ -109,7 +109,7 @@ def _cells(arm: ArmSummary) -> list[str]:
         _interval(arm.deception),
         *(_interval(x) for x in arm.task.values()),
         *(_interval(x) for x in arm.attention.values()),
-        "" if judged is None else f"{100 * judged.closed:.0f} %",
+        "" if judged is None else f"{100 * judged.closed:z.0f} %",
         "" if judged is None else str(judged.verdict),
     ]
 
@@ -237,7 +237,7 @@ def _row(arm: ArmSummary) -> str:
         return f"<td>{x.estimate:.3f}<small>[{x.low:.3f}, {x.high:.3f}]</small></td>"
 
     judged = arm.judgement
-    closed = "" if judged is None else f"{100 * judged.closed:.0f} %"
+    closed = "" if judged is None else f"{100 * judged.closed:z.0f} %"
     verdict = "" if judged is None else str(judged.verdict)
     reason = "" if judged is None else html.escape(judged.reason, quote=True)
     seeds = ", ".join(map(str, arm.by_seed))

@@ -13,6 +13,9 @@ import pytest
 
 from feint.cli import main, parse_pairs
 
+# One worker: the fixtures run a whole suite.
+pytestmark = pytest.mark.xdist_group("cli")
+
 FEINT = [sys.executable, "-m", "feint.cli"]
 ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
 

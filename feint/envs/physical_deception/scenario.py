@@ -79,7 +79,7 @@ class PhysicalDeception(Scenario):
     | `continuous_actions` | by rules | forces instead of five moves |
     | `incentive` | 1.0 | 1: lying pays; 0: the honest twin, same dynamics |
     | `red` | `"bayes"` (`soo`: `"follow"`) | who plays red; `"learned"` loads `red_policy` |
-    | `red_policy` | | `.npz` of a small network, see `feint.envs.mlp` |
+    | `red_policy` | | `.npz` of a small network, written by `feint.agents.export_mlp` |
     | `red_absent_rate` | 0.4 (`attention` 0.3, else 0) | share of episodes without red |
     | `red_blind_rate` | 0 (`attention` 0.5) | share in which red learns nothing from blue |
     | `attention` | False | the attentive-honest task (`lure` only) |
