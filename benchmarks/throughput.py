@@ -25,7 +25,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
@@ -374,7 +374,8 @@ def main(config: Config) -> None:
     console = Console(width=None if sys.stdout.isatty() else 110)
     with console.status("starting") as status:
         rows = measure(config, status.update)
-    write(report(rows) | {"config": {k: str(v) for k, v in asdict(config).items()}}, config.out)
+    sizes = {"rounds": config.rounds, "seconds": config.seconds, "batch": config.batch}
+    write(report(rows) | {"config": sizes}, config.out)
     show(rows, console)
     console.print(f"written to {config.out}")
 

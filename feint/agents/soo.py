@@ -4,6 +4,7 @@ After arXiv 2412.16325, section 3. Use it to fine-tune an agent that already beh
 own: overlap makes self and other alike, and only the anchor decides which of them wins.
 """
 
+import abc
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -165,11 +166,13 @@ class SOOMixin:
 
     # -- what each algorithm says -------------------------------------------------------------
 
+    @abc.abstractmethod
     def _default_layers(self) -> tuple[str, ...]:
-        raise NotImplementedError
+        """Names of the activations that are compared unless `soo_layers` says otherwise."""
 
+    @abc.abstractmethod
     def _seam(self, auxiliary: Callable[[Tensor], Tensor]) -> AbstractContextManager[None]:
-        raise NotImplementedError
+        """For the time of `train`, inject `auxiliary(observations)` where the loss passes."""
 
 
 class _Meter:
