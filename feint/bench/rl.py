@@ -5,6 +5,7 @@ scratch, "finetune" from another arm's agent, or "mask", which only takes the ot
 """
 
 import io
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -20,6 +21,7 @@ from feint.agents import (
     AgentCard,
     AgentOverlap,
     evaluate,
+    load_agent,
     load_into,
     make_vec_env,
     play,
@@ -28,6 +30,7 @@ from feint.agents import (
 )
 from feint.agents.checkpoint import algorithm_class, policy_kwargs
 from feint.agents.evaluation import Act
+from feint.agents.regularizer import hidden_layers
 from feint.agents.training import schedule
 from feint.bench.suite import merge
 from feint.envs import scenario_class
@@ -135,11 +138,16 @@ def run(
 ) -> dict[str, Any]:
     """Train, evaluate and measure one run; writes checkpoint, episodes and dose into `folder`.
 
+    Raises:
+        ValueError: for wrong settings, or a seed so large that it would reach evaluation games.
+
     Returns:
         The payload: "evaluation" (condition -> metric -> summary), "guards", "curve", "dose",
         "steps" and "train_s" (CPU seconds of `learn`).
     """
     torch.set_num_threads(1)
+    if spec.seed * SEED_STRIDE >= EVALUATION_SEED:
+        raise ValueError(f"seed must be < {EVALUATION_SEED // SEED_STRIDE}, got {spec.seed}")
     s = Settings.of(spec.settings)
     model = _build(s, spec.seed, needs)
     start = None if s.start is None else needs[s.start] / CHECKPOINT
@@ -148,9 +156,9 @@ def run(
     curve = _Curve(s, report)
     cpu = 0.0
     if s.kind != "mask":
-        before = _cpu_seconds()
+        before = time.process_time()
         model.learn(s.steps, callback=curve)
-        cpu = _cpu_seconds() - before
+        cpu = time.process_time() - before
         card = AgentCard(
             algorithm=_algorithm(s),
             scenario=s.id,
@@ -178,7 +186,7 @@ def run(
         "steps": 0 if s.kind == "mask" else s.steps,
         "train_s": round(cpu, 3),
         "evaluation": {c: {m: summary(v) for m, v in ms.items()} for c, ms in found.items()},
-        "guards": None if s.kind == "mask" else _guards(model, s, spec.seed, needs, folder),
+        "guards": None if s.kind == "mask" else _guards(model, s, needs, folder),
         "curve": curve.points,
         "dose": _dose_report(s, doses),
     }
@@ -259,13 +267,14 @@ class _Curve(BaseCallback):
 
 
 def _guards(
-    model: BaseAlgorithm, s: Settings, seed: int, needs: dict[str, Path], folder: Path
+    model: BaseAlgorithm, s: Settings, needs: dict[str, Path], folder: Path
 ) -> dict[str, dict[str, float]]:
     """Overlap and control gap by pair kind, on what the agent that tuning began with sees.
 
     The collapse ratios are relative to that agent; for an agent trained from scratch, to itself.
     """
-    reference = _reference(model, s, seed, needs, folder)
+    reference, _ = load_agent((folder if s.start is None else needs[s.start]) / CHECKPOINT)
+    layers = hidden_layers(reference.policy, "mlp_extractor.policy_net")
     rows = []
     for condition in ("present", "blind"):
         if condition in s.conditions:
@@ -277,7 +286,7 @@ def _guards(
     obs = torch.as_tensor(np.concatenate(rows))
     result = {}
     for kind in ("presence", "belief"):
-        overlap = AgentOverlap(reference, OverlapConfig(layers=_layers(reference)), kind, seed=0)
+        overlap = AgentOverlap(reference, OverlapConfig(layers), kind, seed=0)
         overlap.loss.module = model.policy
         found = overlap.measure(obs)
         if found is not None:
@@ -289,24 +298,6 @@ def _guards(
                 "anchor": found.anchor,
             }
     return result
-
-
-def _reference(
-    model: BaseAlgorithm, s: Settings, seed: int, needs: dict[str, Path], folder: Path
-) -> BaseAlgorithm:
-    """The agent that tuning began with, in an algorithm of its own."""
-    env = make_vec_env(s.id, 1, **s.env_kwargs)
-    arguments = {"n_steps": 2, "batch_size": 2, "device": "cpu", "seed": seed}
-    kwargs = policy_kwargs("ppo", s.net_arch, s.activation)
-    reference = algorithm_class("ppo")("MlpPolicy", env, policy_kwargs=kwargs, **arguments)
-    load_into(reference, (folder if s.start is None else needs[s.start]) / CHECKPOINT)
-    return reference
-
-
-def _layers(model: BaseAlgorithm) -> tuple[str, ...]:
-    from feint.agents.regularizer import hidden_layers
-
-    return hidden_layers(model.policy, "mlp_extractor.policy_net")
 
 
 def _dose_report(s: Settings, doses: list[float]) -> dict[str, Any]:
@@ -323,9 +314,3 @@ def _save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # pyright: ignore[reportArgumentType]
     write_atomically(path, buffer.getvalue())
-
-
-def _cpu_seconds() -> float:
-    import time
-
-    return time.process_time()

@@ -30,13 +30,13 @@ class ScenarioEnv(gym.Env):
     metadata = {"render_modes": ["human", "rgb_array", "ansi"], "render_fps": 10}  # noqa: RUF012
 
     def __init__(self, render_mode: str | None = None, labels: bool = True, **kwargs: Any) -> None:
+        self._screen = Screen(render_mode, self.metadata["render_fps"])
         self.scenario = self.scenario_class(
             num_envs=1, labels=labels, autoreset="disabled", **kwargs
         )
         self.observation_space = self.scenario.observation_space(self.scenario.focal)
         self.action_space = self.scenario.action_space(self.scenario.focal)
         self.render_mode = render_mode
-        self._screen = Screen(render_mode, self.metadata["render_fps"])
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -108,6 +108,7 @@ class ScenarioVectorEnv(VectorEnv):
         labels: bool = False,
         **kwargs: Any,
     ) -> None:
+        self._screen = Screen(render_mode, 10)  # first: `close` may follow a failed construction
         try:
             mode = AutoresetMode(autoreset_mode)
         except ValueError as error:
@@ -134,7 +135,6 @@ class ScenarioVectorEnv(VectorEnv):
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.render_mode = render_mode
-        self._screen = Screen(render_mode, 10)
 
     def reset(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,

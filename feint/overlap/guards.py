@@ -40,7 +40,7 @@ def normalised_gap(a: Tensor, b: Tensor) -> float:
             f"{tuple(b.shape)}"
         )
     a, b = rows(a), rows(b)
-    squared = float((a - b).square().mean())
+    squared = float((a - b).detach().square().mean())
     return 0.0 if squared == 0 else squared / float(row_variance(torch.cat([a, b])))
 
 

@@ -352,3 +352,12 @@ def test_legal_messages_keep_every_room_a_room(rooms, nuisance, attention, seed,
             if seen is not None:
                 went = seen.labels["went"]
                 assert ((went >= -1) & (went < rooms)).all()
+
+
+def test_closing_after_a_failed_construction_is_quiet():
+    wrong: list[dict[str, Any]] = [{"autoreset_mode": "never"}, {"num_envs": 0}]
+    for bad in wrong:
+        env = PhysicalDeceptionVectorEnv.__new__(PhysicalDeceptionVectorEnv)
+        with pytest.raises(ValueError):
+            env.__init__(**bad)
+        env.close_extras()
