@@ -37,6 +37,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from feint.files import write_atomically
+
 HERE = Path(__file__).resolve().parent
 INSTALL = "make peers"
 
@@ -350,14 +352,6 @@ def _cells(row: Contestant, against: list[dict[str, Any] | None]) -> list[str]:
     return [f"  {row.label}", _short(median(rates)), spread, *times]
 
 
-def write(results: dict[str, Any], out: Path) -> None:
-    """Put `results` at `out` whole, or not at all."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(out.name + ".part")
-    part.write_text(json.dumps(results, indent=1) + "\n")
-    part.replace(out)
-
-
 def _short(rate: float) -> str:
     return f"{rate / 1e6:.2f} M" if rate >= 1e5 else f"{rate / 1e3:.1f} k"
 
@@ -375,7 +369,8 @@ def main(config: Config) -> None:
     with console.status("starting") as status:
         rows = measure(config, status.update)
     sizes = {"rounds": config.rounds, "seconds": config.seconds, "batch": config.batch}
-    write(report(rows) | {"config": sizes}, config.out)
+    results = report(rows) | {"config": sizes}
+    write_atomically(config.out, json.dumps(results, indent=1) + "\n")
     show(rows, console)
     console.print(f"written to {config.out}")
 

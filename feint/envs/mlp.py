@@ -1,12 +1,13 @@
 """Small networks that play opponents, in numpy: a scenario needs neither torch nor pickles."""
 
-import os
-import tempfile
+import io
 import zipfile
 import zlib
 from pathlib import Path
 
 import numpy as np
+
+from feint.files import write_atomically
 
 #: What numpy raises on a file that is not there, is no `.npz`, or is a damaged one.
 _DAMAGED = (OSError, KeyError, EOFError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)
@@ -74,18 +75,17 @@ class MLP:
             )
 
     def save(self, path: str | Path) -> None:
-        """Write an `.npz`, atomically."""
-        path = Path(path)
+        """Write an `.npz`, whole or not at all."""
         arrays = {f"w{k}": w for k, w in enumerate(self.weights)}
         arrays |= {f"b{k}": b for k, b in enumerate(self.biases)}
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
-            np.savez(
-                file,
-                activation=np.array(self.activation),
-                discrete=np.array(self.discrete),
-                **arrays,  # pyright: ignore[reportArgumentType]
-            )
-        os.replace(file.name, path)
+        buffer = io.BytesIO()
+        np.savez(
+            buffer,
+            activation=np.array(self.activation),
+            discrete=np.array(self.discrete),
+            **arrays,  # pyright: ignore[reportArgumentType]
+        )
+        write_atomically(path, buffer.getvalue())
 
     @classmethod
     def load(cls, path: str | Path) -> "MLP":
