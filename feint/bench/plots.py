@@ -55,7 +55,7 @@ def deception_against_task(summary: ScenarioSummary) -> Figure:
                 fmt=_MARKERS[arm.role], color=colours(summary.arms)[key],
                 markersize=7, elinewidth=1, label=arm.title,
             )  # fmt: skip
-        axis.set_xlim(left=0.0)
+        axis.set_xlim(0.0, 1.06 * max(arm.task[name].high for arm in summary.arms.values()))
         axis.set_xlabel(f"own task, other {name}: {summary.settings.task[name]}")
         axis.set_ylim(bottom=-0.02)
     axes[0].set_ylabel(f"deception: {summary.settings.deception}")
