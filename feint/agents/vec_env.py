@@ -92,8 +92,13 @@ class GymVecEnv(VecEnv):
     def env_method(
         self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **kwargs: Any
     ) -> list[Any]:
-        """Call a method of the vector environment once; its result stands for every game."""
+        """Call a method of the vector environment once; its result stands for every game.
+
+        Of `action_masks`, which MaskablePPO calls, each game gets its own row.
+        """
         result = getattr(self.venv.unwrapped, method_name)(*method_args, **kwargs)
+        if method_name == "action_masks":
+            return [result[i] for i in self._get_indices(indices)]
         return [result for _ in self._get_indices(indices)]
 
     def env_is_wrapped(

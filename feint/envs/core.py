@@ -96,6 +96,10 @@ class Scenario(abc.ABC):
     conditions: ClassVar[dict[str, dict[str, Any]]]
     #: Which condition is the counterfactual with the other absent.
     counterfactual: ClassVar[str] = "absent"
+    #: Named difficulties: constructor arguments that every view takes as `preset=name`.
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}
+    #: Agents move one after the other: only the action of the one in `to_move` counts.
+    turn_based: ClassVar[bool] = False
 
     agents: tuple[str, ...]
     focal: str
@@ -196,6 +200,17 @@ class Scenario(abc.ABC):
                 (steps, n) bool: the steps that an episode really had.
         """
 
+    def action_masks(self, agent: str) -> Array | None:
+        """What `agent` may do now, (num_envs, num_actions) bool; None: whatever is in its space.
+
+        In a row of an agent that is not to move everything is True, since nothing counts.
+        """
+        return None
+
+    def to_move(self) -> Array:
+        """Whose turn it is, (num_envs,) int64 indices into `agents` (turn-based scenarios)."""
+        raise ValueError(f"{self.name}: all agents act at once; nobody's turn it is")
+
     def blind(self, games: Array | None = None) -> None:
         """From now on the other learns nothing from the focal agent (counterfactual re-rolls).
 
@@ -209,6 +224,27 @@ class Scenario(abc.ABC):
         raise ValueError(f"{self.name} has no picture")
 
     # -- what every scenario gets -------------------------------------------------------------
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Those who may be deceived: agents of another role than the focal one.
+
+        A role is an agent's name without its number; a scenario whose agents share a role
+        overrides this.
+        """
+        mine = self.focal.rstrip("0123456789")
+        return tuple(agent for agent in self.agents if agent.rstrip("0123456789") != mine)
+
+    @classmethod
+    def arguments(cls, preset: str | None, given: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a preset, if one is named, with those that are `given` over them.
+
+        Raises:
+            ValueError: for an unknown preset.
+        """
+        if preset is None:
+            return given
+        return {**cls.presets[check_choice("preset", preset, cls.presets)], **given}
 
     def pairs(
         self, observations: Array, kind: str, rng: np.random.Generator | None = None
@@ -225,7 +261,8 @@ class Scenario(abc.ABC):
         """
         check_choice("kind", kind, self.pair_kinds)
         made = self._pairs(observations, kind, rng or np.random.default_rng(0))
-        self_obs = np.where(made.valid[:, None], made.self_obs, observations)
+        valid = made.valid.reshape(-1, *[1] * (observations.ndim - 1))
+        self_obs = np.where(valid, made.self_obs, observations)
         return Pairs(self_obs, made.other_obs, made.valid)
 
     def reset(self, seed: int | None = None, mask: Array | None = None) -> tuple[Array, ...]:
@@ -297,8 +334,7 @@ class Scenario(abc.ABC):
 
     def _fresh(self, agents: Sequence[str], games: Array) -> tuple[Array, ...]:
         k = len(games)
-        shapes = [(k, *self.observation_space(agent).shape) for agent in agents]  # pyright: ignore[reportGeneralTypeIssues, reportOptionalIterable]
-        outs = tuple([np.empty(shape, np.float32) for shape in shapes])
+        outs = tuple([_blank(self.observation_space(agent), k) for agent in agents])
         self._observe(agents, outs, games)
         return outs
 
@@ -362,3 +398,10 @@ class Scenario(abc.ABC):
                 f"got {mask.dtype} of shape {mask.shape}"
             )
         return mask
+
+
+def _blank(space: spaces.Space, k: int) -> Array:
+    """Room for `k` observations: an array of the space's shape and dtype, of objects for text."""
+    if isinstance(space, spaces.Text):
+        return np.full(k, "", object)
+    return np.empty((k, *space.shape), space.dtype)  # pyright: ignore[reportGeneralTypeIssues, reportOptionalIterable]

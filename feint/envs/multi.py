@@ -1,15 +1,20 @@
-"""PettingZoo's two views of a scenario: `ScenarioParallelEnv`, and AEC by its own conversion."""
+"""PettingZoo's two views of a scenario: parallel, and agent by agent (AEC).
+
+Where agents act at once, the AEC view is PettingZoo's own conversion of the parallel one; where they
+take turns it is `TurnsEnv`, in which only the agent to move is asked.
+"""
 
 import re
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from pettingzoo import ParallelEnv
+from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils.conversions import parallel_to_aec
 
 from feint.envs.core import Array, Scenario
 from feint.envs.render import Screen
+from feint.envs.views import one_game
 
 
 class ScenarioParallelEnv(ParallelEnv):
@@ -20,7 +25,8 @@ class ScenarioParallelEnv(ParallelEnv):
         render_mode: "rgb_array", "human" or "ansi".
         max_cycles: episode length; the scenario's own by default.
         labels: put deception labels into every agent's `info["deception"]`.
-        kwargs: the scenario's own arguments.
+        preset: one of the scenario's `presets`.
+        kwargs: the scenario's own arguments, over the preset's.
     """
 
     metadata: dict[str, Any]
@@ -31,8 +37,11 @@ class ScenarioParallelEnv(ParallelEnv):
         render_mode: str | None = None,
         max_cycles: int | None = None,
         labels: bool = True,
+        preset: str | None = None,
         **kwargs: Any,
     ) -> None:
+        self._screen = Screen(render_mode, 10)  # first: `close` may follow a failed construction
+        kwargs = scenario_class.arguments(preset, kwargs)
         if max_cycles is not None:
             kwargs["max_episode_steps"] = max_cycles
         self.scenario = scenario_class(
@@ -43,9 +52,7 @@ class ScenarioParallelEnv(ParallelEnv):
             **kwargs,  # pyright: ignore[reportCallIssue]
         )
         self.metadata = {
-            "name": re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", scenario_class.name)
-            .lower()
-            .replace("-", "_"),
+            "name": _snake(scenario_class.name),
             "render_modes": ["human", "rgb_array", "ansi"],
             "render_fps": 10,
             "is_parallelizable": True,
@@ -53,7 +60,6 @@ class ScenarioParallelEnv(ParallelEnv):
         self.possible_agents = list(self.scenario.agents)
         self.agents: list[str] = []
         self.render_mode = render_mode
-        self._screen = Screen(render_mode, 10)
         size = sum(
             int(np.prod(self.observation_space(a).shape or ())) for a in self.scenario.agents
         )
@@ -122,19 +128,101 @@ class ScenarioParallelEnv(ParallelEnv):
         return {a: o[0] for a, o in zip(self.scenario.agents, observations, strict=True)}
 
     def _infos(self, labels: dict[str, Array] | None) -> dict[str, dict[str, Any]]:
-        if labels is None:
-            return {agent: {} for agent in self.agents}
-        return {
-            agent: {
-                "deception": {
-                    key: value[0].item() if value.ndim == 1 else value[0].copy()
-                    for key, value in labels.items()
-                }
-            }
-            for agent in self.agents
-        }
+        return {agent: info_of(self.scenario, agent, labels) for agent in self.agents}
+
+
+class TurnsEnv(AECEnv):
+    """One game of a turn-based scenario in which the caller plays every agent, one at a time.
+
+    Args:
+        parallel: the same game as `ScenarioParallelEnv`, which keeps the state and the picture.
+    """
+
+    def __init__(self, parallel: ScenarioParallelEnv) -> None:
+        super().__init__()
+        self.parallel = parallel
+        self.scenario = parallel.scenario
+        self.metadata = parallel.metadata
+        self.render_mode = parallel.render_mode
+        self.possible_agents = list(parallel.possible_agents)
+        self.agents = []
+
+    def observation_space(self, agent: str) -> spaces.Space:
+        """The same object at every call."""
+        return self.parallel.observation_space(agent)
+
+    def action_space(self, agent: str) -> spaces.Space:
+        """The same object at every call."""
+        return self.parallel.action_space(agent)
+
+    def observe(self, agent: str) -> Array:
+        """What `agent` sees now, whoever is to move."""
+        return self.scenario.observe_agent(agent)[0]
+
+    def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
+        """Begin an episode; see `pettingzoo.AECEnv.reset`."""
+        _, self.infos = self.parallel.reset(seed=seed, options=options)
+        self.agents = list(self.possible_agents)
+        self.rewards = dict.fromkeys(self.agents, 0.0)
+        self._cumulative_rewards = dict.fromkeys(self.agents, 0.0)
+        self.terminations = dict.fromkeys(self.agents, False)
+        self.truncations = dict.fromkeys(self.agents, False)
+        self.agent_selection = self._mover()
+
+    def step(self, action: Any) -> None:
+        """The move of `agent_selection`; None once it is done. See `pettingzoo.AECEnv.step`."""
+        mover = self.agent_selection
+        if self.terminations[mover] or self.truncations[mover]:
+            self._was_dead_step(action)
+            return
+        # Whoever is not to move must still name an action; it counts for nothing.
+        joint = {agent: _any_action(self.action_space(agent)) for agent in self.agents}
+        result = self.parallel.step({**joint, mover: action})
+        _, self.rewards, self.terminations, self.truncations, self.infos = result
+        self._cumulative_rewards[mover] = 0.0
+        if self.parallel.agents:
+            self.agent_selection = self._mover()
+        self._accumulate_rewards()
+        self._deads_step_first()
+
+    def state(self) -> Array:
+        """All agents' observations in one row, for centralised critics."""
+        return self.parallel.state()
+
+    def render(self) -> Any:
+        """A picture of the game in the chosen mode."""
+        return self.parallel.render()
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        self.parallel.close()
+
+    def _mover(self) -> str:
+        return self.possible_agents[int(self.scenario.to_move()[0])]
+
+
+def info_of(scenario: Scenario, agent: str, labels: dict[str, Array] | None) -> dict[str, Any]:
+    """One agent's info: its action mask where the scenario has some, and the labels."""
+    info: dict[str, Any] = {}
+    masks = scenario.action_masks(agent)
+    if masks is not None:
+        info["action_mask"] = masks[0].astype(np.int8)
+    if labels is not None:
+        info["deception"] = one_game(labels)
+    return info
+
+
+def _any_action(space: spaces.Space) -> Any:
+    if isinstance(space, spaces.Discrete):
+        return int(space.start)
+    return np.zeros(space.shape or (), space.dtype)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().replace("-", "_")
 
 
 def aec_env(scenario_class: type[Scenario], **kwargs: Any) -> Any:
-    """The agent-by-agent view of `ScenarioParallelEnv`, by PettingZoo's own conversion."""
-    return parallel_to_aec(ScenarioParallelEnv(scenario_class, **kwargs))
+    """The agent-by-agent view: `TurnsEnv`, or PettingZoo's conversion of the parallel view."""
+    parallel = ScenarioParallelEnv(scenario_class, **kwargs)
+    return TurnsEnv(parallel) if scenario_class.turn_based else parallel_to_aec(parallel)

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
+from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
@@ -23,14 +24,22 @@ class ScenarioEnv(gym.Env):
     Args:
         render_mode: "rgb_array", "human" or "ansi".
         labels: put deception labels into `info["deception"]`.
-        kwargs: the scenario's own arguments.
+        preset: one of the scenario's `presets`.
+        kwargs: the scenario's own arguments, over the preset's.
     """
 
     scenario_class: ClassVar[type[Scenario]]
     metadata = {"render_modes": ["human", "rgb_array", "ansi"], "render_fps": 10}  # noqa: RUF012
 
-    def __init__(self, render_mode: str | None = None, labels: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        render_mode: str | None = None,
+        labels: bool = True,
+        preset: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         self._screen = Screen(render_mode, self.metadata["render_fps"])
+        kwargs = self.scenario_class.arguments(preset, kwargs)
         self.scenario = self.scenario_class(
             num_envs=1, labels=labels, autoreset="disabled", **kwargs
         )
@@ -74,15 +83,41 @@ class ScenarioEnv(gym.Env):
         """See `Scenario.pairs`."""
         return self.scenario.pairs(observations, kind, rng)
 
+    def action_masks(self) -> Array:
+        """What may be done now, (num_actions,) bool: sb3-contrib's MaskablePPO asks for this."""
+        return focal_masks(self.scenario)[0]
+
     def _info(self, labels: dict[str, Array] | None) -> dict[str, Any]:
-        if labels is None:
-            return {}
-        return {
-            "deception": {
-                key: value[0].item() if value.ndim == 1 else value[0].copy()
-                for key, value in labels.items()
-            }
-        }
+        info: dict[str, Any] = {}
+        masks = self.scenario.action_masks(self.scenario.focal)
+        if masks is not None:
+            info["action_mask"] = masks[0].astype(np.int8)
+        if labels is not None:
+            info["deception"] = one_game(labels)
+        return info
+
+
+def one_game(labels: dict[str, Array]) -> dict[str, Any]:
+    """The labels of a batch of one game, without the batch's axis."""
+    return {
+        key: value[0].item() if value.ndim == 1 else value[0].copy()
+        for key, value in labels.items()
+    }
+
+
+def focal_masks(scenario: Scenario) -> Array:
+    """The focal agent's action masks, (num_envs, num_actions) bool; all True without masks.
+
+    Raises:
+        ValueError: where the focal agent's actions are not discrete.
+    """
+    masks = scenario.action_masks(scenario.focal)
+    if masks is not None:
+        return masks
+    space = scenario.action_space(scenario.focal)
+    if not isinstance(space, spaces.Discrete):
+        raise ValueError(f"action masks need discrete actions; {scenario.name} has {space}")
+    return np.ones((scenario.num_envs, int(space.n)), np.bool_)
 
 
 class ScenarioVectorEnv(VectorEnv):
@@ -94,7 +129,8 @@ class ScenarioVectorEnv(VectorEnv):
         autoreset_mode: one of Gymnasium's three modes, or its name ("NextStep", ...).
         render_mode: "rgb_array": `render` returns a picture of every game.
         labels: put deception labels into `infos["deception"]`; off by default, for speed.
-        kwargs: the scenario's own arguments.
+        preset: one of the scenario's `presets`.
+        kwargs: the scenario's own arguments, over the preset's.
     """
 
     scenario_class: ClassVar[type[Scenario]]
@@ -106,6 +142,7 @@ class ScenarioVectorEnv(VectorEnv):
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
         labels: bool = False,
+        preset: str | None = None,
         **kwargs: Any,
     ) -> None:
         self._screen = Screen(render_mode, 10)  # first: `close` may follow a failed construction
@@ -116,6 +153,7 @@ class ScenarioVectorEnv(VectorEnv):
             raise ValueError(
                 f"autoreset_mode must be an AutoresetMode or one of {modes}, got {autoreset_mode!r}"
             ) from error
+        kwargs = self.scenario_class.arguments(preset, kwargs)
         self.scenario = self.scenario_class(
             num_envs=num_envs,
             max_episode_steps=max_episode_steps,  # pyright: ignore[reportCallIssue]
@@ -191,11 +229,19 @@ class ScenarioVectorEnv(VectorEnv):
         """See `Scenario.pairs`."""
         return self.scenario.pairs(observations, kind, rng)
 
+    def action_masks(self) -> Array:
+        """What may be done now in each game, (num_envs, num_actions) bool."""
+        return focal_masks(self.scenario)
+
     def _info(self, labels: dict[str, Array] | None, games: Array) -> dict[str, Any]:
-        """Labels in the layout of Gymnasium's vector infos: each array with its `_key` mask."""
-        if labels is None:
-            return {}
-        nested: dict[str, Any] = {}
-        for key, value in labels.items():
-            nested[key], nested[f"_{key}"] = value, games.copy()
-        return {"deception": nested, "_deception": games.copy()}
+        """Masks, and labels, in the layout of Gymnasium's vector infos: each with its `_key`."""
+        info: dict[str, Any] = {}
+        masks = self.scenario.action_masks(self.scenario.focal)
+        if masks is not None:
+            info |= {"action_mask": masks.astype(np.int8), "_action_mask": games.copy()}
+        if labels is not None:
+            nested: dict[str, Any] = {}
+            for key, value in labels.items():
+                nested[key], nested[f"_{key}"] = value, games.copy()
+            info |= {"deception": nested, "_deception": games.copy()}
+        return info

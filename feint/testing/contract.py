@@ -42,7 +42,7 @@ def secrecy(subject: Subject) -> str | None:
     """Nobody observes a label, and the other cannot see the truth: it may be changed unseen."""
     game = subject.core(256, external="all", autoreset="freeze")
     game.reset(seed=SEED)
-    others = subject.others(game)
+    others = game.others
     seen: dict[str, list[np.ndarray]] = {agent: [] for agent in game.agents}
     told: dict[str, list[np.ndarray]] = {"belief": [], "misled": [], "truth": []}
     relabelled = False

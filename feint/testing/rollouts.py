@@ -237,7 +237,7 @@ def _what_others_see(subject: Subject, external: str, blind: bool, seed: int) ->
     stream[:, :, game.external.index(game.focal)] = mine
     seen = []
     for actions in stream:
-        seen.append([game.observe_agent(agent) for agent in subject.others(game)])
+        seen.append([game.observe_agent(agent) for agent in game.others])
         if game.clock.done.all():
             break
         game.step(actions)

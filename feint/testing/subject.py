@@ -60,11 +60,6 @@ class Subject:
         held = {} if condition is None else self.scenario.conditions[condition]
         return self.scenario(num_envs, **{**self.kwargs, **held, **extra})  # pyright: ignore[reportCallIssue]
 
-    def others(self, game: Scenario) -> tuple[str, ...]:
-        """Agents of another role than the focal one: `adversary_0` beside `agent_0`, `agent_1`."""
-        mine = _role(game.focal)
-        return tuple(agent for agent in game.agents if _role(agent) != mine)
-
     def _pettingzoo(self, kind: Any, **extra: Any) -> Any:
         import pettingzoo
         from pettingzoo.env_registry import registration
@@ -77,10 +72,6 @@ class Subject:
 def snake_id(env_id: str) -> str:
     """The PettingZoo id that goes with a Gymnasium id: "a/MyGame-v0" gives "a/my_game-v0"."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", env_id.removeprefix("feint:")).lower()
-
-
-def _role(agent: str) -> str:
-    return re.sub(r"_\d+$", "", agent)
 
 
 def random_actions(space: gym.Space, shape: tuple[int, ...], seed: int) -> np.ndarray:

@@ -273,7 +273,13 @@ def test_an_interrupted_suite_goes_on_where_it_was(finished):
     folder, _ = finished
     command = [*FEINT, "demo", "--suite", str(folder / "tiny.toml"), "--out", str(folder / "cut")]
     process = subprocess.Popen(
-        command, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        env=ENV,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background job ignores Ctrl-C, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     for _ in range(1200):
         if list((folder / "cut").rglob("result.json")):

@@ -1,6 +1,6 @@
 """The counter-based generator against its published vectors; the kernels' cache."""
 
-import shutil
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -52,33 +52,49 @@ def test_draws_are_uniform_and_uncorrelated_between_neighbouring_seeds_and_slots
         assert np.abs(neighbours - np.eye(8)).max() < 5 / count**0.5
 
 
-def digest_of(folder: Path) -> str:
+def digest_of(name: str, file: Path) -> str:
     kernels._digest.cache_clear()
-    try:
-        return kernels._digest(folder)
-    finally:
-        kernels._digest.cache_clear()
+    kernels._imports.cache_clear()
+    importlib.invalidate_caches()
+    return kernels._digest(name, file)
 
 
-def test_the_kernel_cache_moves_when_any_source_that_a_kernel_can_call_changes(
-    tmp_path, monkeypatch
-):
-    tree = tmp_path / "envs"
-    shutil.copytree(Path(kernels.__file__).parent, tree, ignore=shutil.ignore_patterns("__*"))
-    monkeypatch.setattr(kernels, "__file__", str(tree / "kernels.py"))
-    own, theirs = tree / "room_signal", tmp_path / "third_party"
-    theirs.mkdir()
-    (theirs / "rules.py").write_text("WEIGHT = 1.0\n")
-    before = [digest_of(own), digest_of(theirs)]
-    assert [digest_of(own), digest_of(theirs)] == before
-    for helper in (tree / "rng.py", own / "dynamics.py", tree / "physical_deception" / "rules.py"):
-        helper.write_text(helper.read_text() + "\n# edited\n")
-        after = [digest_of(own), digest_of(theirs)]
-        assert all(a != b for a, b in zip(after, before, strict=True)), helper
-        before = after
-    (theirs / "rules.py").write_text("WEIGHT = 2.0\n")
-    assert digest_of(own) == before[0]
-    assert digest_of(theirs) != before[1]
+def test_the_kernel_cache_moves_when_a_source_that_a_kernel_can_call_changes(tmp_path, monkeypatch):
+    package = tmp_path / "third_party"
+    package.mkdir()
+    for name, source in {
+        "__init__": "",
+        "rules": "WEIGHT = 1.0\n",
+        "helpers": "from . import rules\n",
+        "game": "from feint.envs.kernels import kernel\nfrom third_party.helpers import rules\n",
+        "picture": "import third_party.game\n",
+    }.items():
+        (package / f"{name}.py").write_text(source)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def digest() -> str:
+        return digest_of("third_party.game", package / "game.py")
+
+    before = digest()
+    assert digest() == before
+    (package / "picture.py").write_text("import third_party.game  # is not imported by it\n")
+    assert digest() == before
+    for name in ("rules", "helpers", "game"):
+        (package / f"{name}.py").write_text((package / f"{name}.py").read_text() + "# edited\n")
+        assert digest() != before, name
+        before = digest()
+
+
+def test_a_kernel_is_made_of_its_own_module_and_of_what_that_imports():
+    file = Path(importlib.import_module("feint.envs.physical_deception.dynamics").__file__ or "")
+    made_of = kernels._sources("feint.envs.physical_deception.dynamics", file, {})
+    assert {
+        "feint.envs.rng",
+        "feint.envs.kernels",
+        "feint.envs.physical_deception.rules",
+        "feint.metrics.belief",
+    } <= made_of.keys()
+    assert "feint.envs.physical_deception.scenario" not in made_of
 
 
 def test_the_kernel_cache_goes_where_it_is_told_and_never_fails_for_want_of_a_folder(

@@ -73,7 +73,7 @@ def test_unrelated_pairs_other_sides_among_themselves():
 
 
 def test_self_self_is_zero_for_a_deterministic_network_and_noise_otherwise():
-    assert run("self_self")[1].overlap == 0
+    assert run("self_self")[1].overlap < 1e-28  # matrix products of other shapes differ in a bit
     net = nn.Sequential(nn.Linear(5, 8), nn.Dropout(0.5), nn.Tanh()).double()
     config = OverlapConfig(layers=("2",), anchor="none", sham="self_self")
     with torch.random.fork_rng():

@@ -20,7 +20,7 @@ from feint.envs.physical_deception.rules import (
     SOO,
 )
 from feint.envs.rng import uniform4
-from feint.metrics import MISLED_BELOW
+from feint.metrics.belief import MISLED_BELOW
 
 DT, DAMPING, FORCE = 0.1, 0.25, 5.0
 EVIDENCE_LEAK, EVIDENCE_SPEED, EVIDENCE_MARGIN = 0.9, 0.05, 0.5
