@@ -3,18 +3,39 @@
 from feint.agents.checkpoint import AgentCard, load_agent, load_into, read_card, save_agent
 from feint.agents.evaluation import Episodes, evaluate, play, policy_of, scripted
 from feint.agents.export import export_mlp
-from feint.agents.regularizer import AgentOverlap
-from feint.agents.soo import SOODQN, SOOPPO, SOOMixin
+from feint.agents.overlap import AgentOverlap, SelfOtherOverlap
+from feint.agents.regularized import RegularizedMixin
+from feint.agents.regularizer import Bound, Regularizer, Terms
+from feint.agents.soo import (
+    SOOA2C,
+    SOODQN,
+    SOOPPO,
+    SOOSAC,
+    SOOTD3,
+    SOOMaskablePPO,
+    SOOMixin,
+    SOORecurrentPPO,
+)
 from feint.agents.vec_env import GymVecEnv, make_vec_env
 
 __all__ = [
-    "SOODQN",
-    "SOOPPO",
     "AgentCard",
     "AgentOverlap",
+    "Bound",
     "Episodes",
     "GymVecEnv",
+    "RegularizedMixin",
+    "Regularizer",
+    "SOOA2C",
+    "SOODQN",
+    "SOOMaskablePPO",
     "SOOMixin",
+    "SOOPPO",
+    "SOORecurrentPPO",
+    "SOOSAC",
+    "SOOTD3",
+    "SelfOtherOverlap",
+    "Terms",
     "evaluate",
     "export_mlp",
     "load_agent",

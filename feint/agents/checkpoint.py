@@ -136,8 +136,8 @@ def load_into(model: BaseAlgorithm, path: str | Path, scenario: str | None = Non
     if not all(torch.isfinite(t).all() for t in tensors.values()):
         raise ValueError(f"{path} holds values that are not finite")
     model.policy.load_state_dict(tensors)
-    if hasattr(model, "_soo"):
-        model._soo = None  # pyright: ignore[reportAttributeAccessIssue]
+    if hasattr(model, "_bound"):
+        model._bound = None  # pyright: ignore[reportAttributeAccessIssue]
     return card
 
 

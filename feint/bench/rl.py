@@ -28,9 +28,9 @@ from feint.agents import (
     policy_of,
     save_agent,
 )
+from feint.agents.actor import actor_of
 from feint.agents.checkpoint import algorithm_class, policy_kwargs
 from feint.agents.evaluation import Act
-from feint.agents.regularizer import hidden_layers
 from feint.agents.training import schedule
 from feint.bench.suite import merge
 from feint.envs import scenario_class
@@ -274,7 +274,7 @@ def _guards(
     The collapse ratios are relative to that agent; for an agent trained from scratch, to itself.
     """
     reference, _ = load_agent((folder if s.start is None else needs[s.start]) / CHECKPOINT)
-    layers = hidden_layers(reference.policy, "mlp_extractor.policy_net")
+    layers = actor_of(reference).layers
     rows = []
     for condition in ("present", "blind"):
         if condition in s.conditions:
@@ -288,7 +288,7 @@ def _guards(
     for kind in ("presence", "belief"):
         overlap = AgentOverlap(reference, OverlapConfig(layers), kind, seed=0)
         overlap.loss.module = model.policy
-        found = overlap.measure(obs)
+        found = overlap.report(obs)
         if found is not None:
             result[kind] = {
                 "pair_gap": found.pair_gap,

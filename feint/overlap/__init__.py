@@ -13,7 +13,7 @@ from feint.overlap.guards import (
     measure,
     normalised_gap,
 )
-from feint.overlap.loss import OverlapTerms, SelfOtherOverlap
+from feint.overlap.loss import OverlapLoss, OverlapTerms
 from feint.overlap.pairs import Pairs, Side
 from feint.overlap.pooling import POOLINGS, pool
 from feint.overlap.shams import SHAMS, Sham, derangement, register_sham
@@ -27,10 +27,10 @@ __all__ = [
     "SHAMS",
     "CollapseIndex",
     "OverlapConfig",
+    "OverlapLoss",
     "OverlapReport",
     "OverlapTerms",
     "Pairs",
-    "SelfOtherOverlap",
     "Sham",
     "Side",
     "activations",

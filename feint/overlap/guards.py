@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from feint.overlap._numeric import global_norm, row_variance, rows
 from feint.overlap.distance import distance
-from feint.overlap.loss import SelfOtherOverlap
+from feint.overlap.loss import OverlapLoss
 from feint.overlap.pairs import Pairs
 
 
@@ -126,7 +126,7 @@ class OverlapReport:
 
 
 def measure(
-    loss: SelfOtherOverlap,
+    loss: OverlapLoss,
     pairs: Pairs,
     control: tuple[Tensor, Tensor],
     control_masks: tuple[Tensor, Tensor] | None = None,

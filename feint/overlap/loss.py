@@ -46,7 +46,7 @@ class OverlapTerms:
     dose_scale: float = 1.0
 
 
-class SelfOtherOverlap:
+class OverlapLoss:
     """A loss that makes a module treat the other side of each pair like the self side.
 
     All sides run through the module in one batch, and the forward ends at the last hooked layer if
@@ -54,7 +54,7 @@ class SelfOtherOverlap:
 
     Example:
         >>> net = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
-        >>> overlap = SelfOtherOverlap(net, OverlapConfig(layers=("1",)))
+        >>> overlap = OverlapLoss(net, OverlapConfig(layers=("1",)))
         >>> terms = overlap(Pairs(torch.zeros(5, 4), torch.ones(5, 4)))
         >>> terms.loss.backward()
 
@@ -198,13 +198,13 @@ class SelfOtherOverlap:
         return distance(a.acts, b.acts, self.config.distance)
 
     def _anchor_over(self, sides: Sequence[Side]) -> Tensor:
-        """The anchor over several sides, each row counting alike."""
+        """The anchor over several sides, each row, or real position, counting alike."""
         if not sides:
             return self._zero()
         if len(sides) == 1:
             return self.anchor(sides[0])
-        rows = sum(len(side.inputs) for side in sides)
-        parts = [self.anchor(side) * (len(side.inputs) / rows) for side in sides]
+        counts = [len(s.inputs) if s.mask is None else int(s.mask.sum()) for s in sides]
+        parts = [self.anchor(s) * (n / sum(counts)) for s, n in zip(sides, counts, strict=True)]
         return sum(parts[1:], start=parts[0])
 
     def anchor(self, side: Side) -> Tensor:

@@ -39,6 +39,8 @@ class Pairs:
             self and other, for the sham of that name. Its rows need not be those of the pairs;
             each counts.
         mask_irrelevant: The real positions of both, as `mask_self`.
+        mask_bystanders: `(batch, positions)` bool, positions of the self side at which there is no
+            pair, of rows that have one elsewhere: the anchor may hold those too.
 
     Raises:
         ValueError: If shapes or dtypes do not fit together.
@@ -51,6 +53,7 @@ class Pairs:
     mask_other: Tensor | None = None
     irrelevant: tuple[Tensor, Tensor] | None = None
     mask_irrelevant: tuple[Tensor, Tensor] | None = None
+    mask_bystanders: Tensor | None = None
 
     def __post_init__(self) -> None:
         _same("self_inputs and other_inputs", self.self_inputs, self.other_inputs)
@@ -60,7 +63,7 @@ class Pairs:
             raise ValueError("mask_self and mask_other come together; give both or neither")
         if self.valid is not None:
             _bool("valid", self.valid, ndim=1, batch=len(self))
-        for name in ("mask_self", "mask_other"):
+        for name in ("mask_self", "mask_other", "mask_bystanders"):
             mask = getattr(self, name)
             if mask is not None:
                 _bool(name, mask, ndim=2, batch=len(self))
@@ -88,18 +91,25 @@ class Pairs:
             other_inputs=self.other_inputs[self.valid],
             mask_self=None if self.mask_self is None else self.mask_self[self.valid],
             mask_other=None if self.mask_other is None else self.mask_other[self.valid],
+            mask_bystanders=(
+                None if self.mask_bystanders is None else self.mask_bystanders[self.valid]
+            ),
             valid=None,
         )
 
     def undefined(self) -> list[tuple[Tensor, Tensor | None]]:
-        """Return inputs and mask of the self side where no pair is defined; nothing if everywhere.
+        """Return inputs and mask of the self side where no pair is defined.
 
-        A list of at most one batch.
+        A list: the rows without a pair, if any; and the rows that have positions without one.
         """
-        if self.valid is None or bool(self.valid.all()):
-            return []
-        rest = ~self.valid
-        return [(self.self_inputs[rest], None if self.mask_self is None else self.mask_self[rest])]
+        found = []
+        if self.valid is not None and not bool(self.valid.all()):
+            rest = ~self.valid
+            mask = None if self.mask_self is None else self.mask_self[rest]
+            found.append((self.self_inputs[rest], mask))
+        if self.mask_bystanders is not None and bool(self.mask_bystanders.any()):
+            found.append((self.self_inputs, self.mask_bystanders))
+        return found
 
 
 def _same(what: str, a: Tensor, b: Tensor) -> None:

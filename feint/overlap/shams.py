@@ -1,7 +1,7 @@
 """Shams: what could look like overlap without being it.
 
 A sham replaces the overlap term and nothing else: the anchor, the layers and the distance are
-those of the treatment, and the dose can be matched to it (`dose` of `SelfOtherOverlap.__call__`).
+those of the treatment, and the dose can be matched to it (`dose` of `OverlapLoss.__call__`).
 Published replications found that some shams do most of what was credited to overlap.
 """
 

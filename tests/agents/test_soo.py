@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from gymnasium import spaces
 from stable_baselines3 import DQN, PPO
+from stable_baselines3.common.logger import Logger
 
-from feint.agents import SOODQN, SOOPPO, AgentOverlap, make_vec_env, soo
+from feint.agents import SOODQN, SOOPPO, AgentOverlap, make_vec_env
 from feint.agents.soo import SOOMixin
 from feint.overlap import SHAMS, OverlapConfig
 
@@ -242,15 +243,22 @@ def test_save_and_load_round_trip(tmp_path):
     model = ppo(soo_coef=3.0, soo_pairs="presence", soo_sham="reverse")
     model.save(tmp_path / "model")
     again = SOOPPO.load(tmp_path / "model", env=env())
-    assert again.soo_coef == 3.0
-    assert again.soo_sham == "reverse"
+    assert again.regularizers == model.regularizers
+    assert again.regularizers[0].coef == 3.0
+    assert again.regularizers[0].sham == "reverse"
     assert difference(model, again) == 0.0
     again.learn(160)
 
 
 def test_a_schedule_of_the_coefficient_is_followed(monkeypatch):
     used = []
-    monkeypatch.setattr(soo._Meter, "log", lambda self, coef: used.append(coef))
+    record = Logger.record
+
+    def spy(self, key, value, *rest, **kwargs):
+        used.extend([value] if key == "soo/coef" else [])
+        record(self, key, value, *rest, **kwargs)
+
+    monkeypatch.setattr(Logger, "record", spy)
     ppo(steps=480, soo_coef=lambda remaining: 4.0 * remaining)
     assert used == pytest.approx([4.0 * 2 / 3, 4.0 / 3])  # at 0, the last third, it is plain PPO
 

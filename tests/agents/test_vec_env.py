@@ -4,10 +4,12 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from gymnasium.vector import AutoresetMode
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecNormalize
 
+from feint.agents.actor import Batch
 from feint.agents import SOOPPO, GymVecEnv, make_vec_env
 
 IDS = ["feint/PhysicalDeception-v0", "feint/RoomSignal-v0"]
@@ -85,6 +87,6 @@ def test_pairs_are_made_before_normalisation():
     model = SOOPPO("MlpPolicy", env, n_steps=30, batch_size=60, seed=0, soo_pairs="belief")
     model.learn(240)
     raw = env.unnormalize_obs(env.reset())
-    pairs = model._soo.pairs(raw)
+    pairs = model.bound[0].pairs(Batch(torch.as_tensor(env.normalize_obs(raw))))
     flags = env.unnormalize_obs(pairs.self_inputs.numpy())[pairs.valid.numpy(), -1]
     np.testing.assert_allclose(flags, 0.0, atol=1e-5)

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from feint.overlap import OverlapConfig, Pairs, SelfOtherOverlap
+from feint.overlap import OverlapConfig, OverlapLoss, Pairs
 
 from .nets import grads, mlp, normal, perturbed
 
@@ -13,7 +13,7 @@ CONFIG = OverlapConfig(layers=("1", "3"), coef=2.0, anchor_coef=0.5)
 
 def built(config=CONFIG):
     net = mlp()
-    overlap = SelfOtherOverlap(net, config)
+    overlap = OverlapLoss(net, config)
     return perturbed(net), overlap
 
 

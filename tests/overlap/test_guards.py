@@ -8,8 +8,8 @@ from torch import nn
 from feint.metrics import Outcome, Verdict, judge
 from feint.overlap import (
     OverlapConfig,
+    OverlapLoss,
     Pairs,
-    SelfOtherOverlap,
     collapse_index,
     control_gap,
     gradient_ratio,
@@ -35,7 +35,7 @@ def trained(config, steps=150):
     """Train the overlap loss; the reports before and after."""
     pairs, control = scene()
     net = mlp()
-    loss = SelfOtherOverlap(net, config)
+    loss = OverlapLoss(net, config)
     before = measure(loss, pairs, control)
     optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
     for _ in range(steps):
@@ -93,7 +93,7 @@ def test_genuine_overlap_is_not_called_collapse():
 def test_a_network_that_was_made_constant_is_called_collapse(shrink):
     pairs, control = scene()
     net = mlp()
-    loss = SelfOtherOverlap(net, CONFIG)
+    loss = OverlapLoss(net, CONFIG)
     before = measure(loss, pairs, control)
     with torch.no_grad():
         net[2].weight *= shrink
@@ -119,7 +119,7 @@ def test_an_untrained_network_is_neither():
 def test_measure_agrees_with_its_parts():
     pairs, control = scene()
     net = mlp()
-    loss = SelfOtherOverlap(net, CONFIG)
+    loss = OverlapLoss(net, CONFIG)
     perturbed(net)
     report, reference = measure(loss, pairs, control), mlp()
     me, other = net[:4](pairs.self_inputs), net[:4](pairs.other_inputs)
@@ -136,7 +136,7 @@ def test_measure_agrees_with_its_parts():
 def test_measure_measures_overlap_also_under_a_sham():
     pairs, control = scene()
     reports = [
-        measure(SelfOtherOverlap(mlp(), replace(CONFIG, sham=sham)), pairs, control)
+        measure(OverlapLoss(mlp(), replace(CONFIG, sham=sham)), pairs, control)
         for sham in ("none", "activation_l2", "reverse")
     ]
     assert reports[0] == reports[1] == reports[2]
@@ -144,7 +144,7 @@ def test_measure_measures_overlap_also_under_a_sham():
 
 def test_measure_without_a_reference_has_ratios_of_one():
     pairs, control = scene()
-    report = measure(SelfOtherOverlap(mlp(), replace(CONFIG, anchor="none")), pairs, control)
+    report = measure(OverlapLoss(mlp(), replace(CONFIG, anchor="none")), pairs, control)
     assert (report.variance_ratio, report.norm_ratio, report.anchor) == (1.0, 1.0, 0.0)
 
 
@@ -152,7 +152,7 @@ def test_measure_changes_nothing():
     net = nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Tanh()).double()
     net[2].eval()
     pairs, control = scene()
-    loss = SelfOtherOverlap(net, replace(CONFIG, layers=("3",)))
+    loss = OverlapLoss(net, replace(CONFIG, layers=("3",)))
     modes = [m.training for m in net.modules()]
     state = {name: value.clone() for name, value in net.state_dict().items()}
     before = torch.get_rng_state()
@@ -164,7 +164,7 @@ def test_measure_changes_nothing():
 
 def test_measure_pools_controls_by_their_masks():
     net = nn.Sequential(nn.Linear(2, 3)).double()
-    loss = SelfOtherOverlap(net, OverlapConfig(layers=("0",)))
+    loss = OverlapLoss(net, OverlapConfig(layers=("0",)))
     a, b, mask = normal(3, 4, 2), normal(3, 4, 2, seed=1), torch.ones(3, 4, dtype=torch.bool)
     mask[:, 0] = False
     report = measure(loss, Pairs(a, b), (a, b), control_masks=(mask, mask))
@@ -174,7 +174,7 @@ def test_measure_pools_controls_by_their_masks():
 
 def measured_nothing():
     pairs, control = scene()
-    loss = SelfOtherOverlap(mlp(), CONFIG)
+    loss = OverlapLoss(mlp(), CONFIG)
     measure(loss, replace(pairs, valid=torch.zeros(64, dtype=torch.bool)), control)
 
 

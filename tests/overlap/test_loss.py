@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from feint.overlap import OverlapConfig, Pairs, SelfOtherOverlap
+from feint.overlap import OverlapConfig, OverlapLoss, Pairs
 
 from .nets import Transformer, grads, hooks, mlp, normal, perturbed, transformer
 
@@ -31,7 +31,7 @@ def kl(reference, current):
 def built(config=CONFIG, **settings):
     """A loss whose module has moved away from the reference."""
     net = mlp()
-    overlap = SelfOtherOverlap(net, config, **settings)
+    overlap = OverlapLoss(net, config, **settings)
     perturbed(net)
     return net, overlap
 
@@ -67,7 +67,7 @@ def test_the_directed_overlap_has_no_gradient_through_the_self_side():
 
 def test_self_and_other_share_one_forward():
     net, sizes = mlp(), []
-    overlap = SelfOtherOverlap(net, replace(CONFIG, anchor="none"))
+    overlap = OverlapLoss(net, replace(CONFIG, anchor="none"))
     net[0].register_forward_hook(lambda _m, args, _o: sizes.append(len(args[0])))
     overlap(PAIRS)
     assert sizes == [14]
@@ -76,7 +76,7 @@ def test_self_and_other_share_one_forward():
 @pytest.mark.parametrize(("anchor", "reached"), [("none", 0), ("relative_mse", 0), ("kl", 1)])
 def test_the_forward_ends_early_where_nothing_above_is_needed(anchor, reached):
     net, calls = mlp(), []
-    overlap = SelfOtherOverlap(net, replace(CONFIG, anchor=anchor))
+    overlap = OverlapLoss(net, replace(CONFIG, anchor=anchor))
     net[4].register_forward_hook(lambda *_: calls.append(1))
     overlap(PAIRS).loss.backward()
     assert len(calls) == reached
@@ -137,7 +137,7 @@ def test_padding_a_sequence_changes_nothing(pooling, side, anchor):
     layers = ("blocks.0.mlp", "blocks.1")
     config = OverlapConfig(layers=layers, pooling=pooling, last_n=2, anchor=anchor)
     net = transformer()
-    overlap = SelfOtherOverlap(net, config)
+    overlap = OverlapLoss(net, config)
     perturbed(net)
     tokens = torch.randint(1, 11, (2, 3, 4), generator=torch.Generator().manual_seed(0))
     short = overlap(Pairs(tokens[0], tokens[1]))
@@ -159,7 +159,7 @@ def test_masked_compares_positions_that_are_real_on_both_sides():
     me, other = normal(1, 4, 2), normal(1, 4, 2, seed=1)
     mask_a, mask_b = torch.tensor([[False, True, True, True]]), torch.tensor([[True] * 3 + [False]])
     config = OverlapConfig(layers=("0",), anchor="none")
-    terms = SelfOtherOverlap(net, config)(Pairs(me, other, mask_self=mask_a, mask_other=mask_b))
+    terms = OverlapLoss(net, config)(Pairs(me, other, mask_self=mask_a, mask_other=mask_b))
     assert torch.allclose(terms.overlap, ((net(me) - net(other))[0, 1:3] ** 2).mean())
 
 
@@ -184,7 +184,7 @@ def test_the_reference_is_frozen_and_only_there_for_an_anchor():
     assert all(torch.equal(v, overlap.reference.state_dict()[k]) for k, v in before.items())
     assert not any(p.requires_grad for p in overlap.reference.parameters())
     assert not overlap.reference.training and net.training
-    assert SelfOtherOverlap(net, replace(CONFIG, anchor="none")).reference is None
+    assert OverlapLoss(net, replace(CONFIG, anchor="none")).reference is None
 
 
 def test_building_and_calling_leave_no_hooks_and_no_random_state_behind():
@@ -216,13 +216,13 @@ class TimeFirst(Transformer):
         (lambda: built(outputs="actions"), r"unknown kind of outputs 'actions'; .*logits, values"),
         (lambda: built(replace(CONFIG, distance="kl_logits"), outputs="values"),
          r"compares logits, but outputs='values'; use distance='action'"),
-        (lambda: SelfOtherOverlap(TimeFirst().double(), OverlapConfig(layers=("head",)))(
+        (lambda: OverlapLoss(TimeFirst().double(), OverlapConfig(layers=("head",)))(
             Pairs(TOKENS, TOKENS)),
          r"forward gave shape \(4, 6, 11\) for a batch of 6; .*batch_first=True"),
         (lambda: built(replace(CONFIG, anchor="none"))[1].run([(ME, None)], reference=True),
          r"no reference without an anchor"),
         (lambda: built()[1].run([(ME, None), (ME.float(), None)]), r"one dtype and one shape per"),
-        (lambda: SelfOtherOverlap(
+        (lambda: OverlapLoss(
             nn.Sequential(nn.Linear(2, 3), nn.Flatten(), nn.Linear(12, 2)),
             OverlapConfig(layers=("0", "2")))(Pairs(CUBE, CUBE)),
          r"cannot be put side by side, their shapes are \{'0': \(6, 4, 3\), '2': \(6, 2\)\}"),
@@ -236,12 +236,12 @@ def test_what_does_not_fit_is_said(make, message):
 def test_bystanders_are_anchored_and_nothing_else():
     config = OverlapConfig(layers=("1",), anchor_coef=1.0, anchor_bystanders=True)
     net = mlp()
-    overlap = SelfOtherOverlap(net, config)
+    overlap = OverlapLoss(net, config)
     perturbed(net)
     valid = torch.tensor([True] * 5 + [False] * 2)
     both = overlap(Pairs(ME, OTHER, valid=valid))
     pairs_only = overlap(Pairs(ME[:5], OTHER[:5]))
-    everybody = SelfOtherOverlap.anchor(overlap, overlap.run([(ME, None)])[0])
+    everybody = OverlapLoss.anchor(overlap, overlap.run([(ME, None)])[0])
     assert torch.allclose(both.overlap, pairs_only.overlap)
     assert torch.allclose(both.anchor, everybody)
     assert not torch.allclose(both.anchor, pairs_only.anchor)

@@ -7,8 +7,8 @@ from torch import nn
 from feint.overlap import (
     SHAMS,
     OverlapConfig,
+    OverlapLoss,
     Pairs,
-    SelfOtherOverlap,
     Sham,
     derangement,
     distance,
@@ -25,7 +25,7 @@ CONFIG = OverlapConfig(layers=("3",))
 
 def run(sham, pairs=PAIRS, seed=0, **settings):
     net = mlp()
-    overlap = SelfOtherOverlap(net, replace(CONFIG, sham=sham, **settings), seed=seed)
+    overlap = OverlapLoss(net, replace(CONFIG, sham=sham, **settings), seed=seed)
     perturbed(net)
     return net, overlap(pairs)
 
@@ -77,7 +77,7 @@ def test_self_self_is_zero_for_a_deterministic_network_and_noise_otherwise():
     net = nn.Sequential(nn.Linear(5, 8), nn.Dropout(0.5), nn.Tanh()).double()
     config = OverlapConfig(layers=("2",), anchor="none", sham="self_self")
     with torch.random.fork_rng():
-        assert SelfOtherOverlap(net, config)(PAIRS).overlap > 0
+        assert OverlapLoss(net, config)(PAIRS).overlap > 0
 
 
 def test_anchor_only_has_the_anchor_and_no_overlap():
@@ -111,7 +111,7 @@ def test_irrelevant_masks_its_own_positions():
     )
     mask = torch.tensor([[True, True, False, True]]).expand(3, 4)
     pairs = Pairs(x, y, irrelevant=pair, mask_irrelevant=(mask, mask))
-    terms = SelfOtherOverlap(net, OverlapConfig(layers=("0",), sham="irrelevant"))(pairs)
+    terms = OverlapLoss(net, OverlapConfig(layers=("0",), sham="irrelevant"))(pairs)
     wanted = ((net(pair[0]) - net(pair[1]))[:, [0, 1, 3]] ** 2).mean()
     assert torch.allclose(terms.overlap, wanted)
 
