@@ -6,6 +6,7 @@
 
 import warnings
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 from gymnasium import spaces
 from sb3_contrib import MaskablePPO, RecurrentPPO
 from stable_baselines3 import A2C, DQN, PPO, SAC, TD3
+from stable_baselines3.common.env_util import make_vec_env as make_sb3_env
 from stable_baselines3.common.utils import polyak_update
 
 from feint.agents import (
@@ -328,34 +330,54 @@ def test_padding_and_steps_without_a_pair_count_for_nothing_in_sequences():
     torch.testing.assert_close((again.overlap, again.anchor), (whole.overlap, whole.anchor))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("coef", [0.0, 1.0])
+class Reach(gym.Env):
+    """Name the point that you see: one step, earning 1 less the squared distance."""
+
+    observation_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
+    action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.point = self.np_random.uniform(-1, 1, 2).astype(np.float32)
+        return self.point.copy(), {}
+
+    def step(self, action):
+        reward = 1.0 - float(((action - self.point) ** 2).sum())
+        return self.point.copy(), reward, True, False, {}
+
+
+LEARNING = {
+    SOOPPO: (3000, {"n_steps": 16, "batch_size": 64, "learning_rate": 5e-3}),
+    SOOA2C: (6000, {"n_steps": 8, "learning_rate": 5e-3}),
+    SOOMaskablePPO: (3000, {"n_steps": 16, "batch_size": 64, "learning_rate": 5e-3}),
+    SOORecurrentPPO: (2000, {"n_steps": 16, "batch_size": 128, "learning_rate": 1e-2}),
+    SOODQN: (4000, {"exploration_fraction": 0.4, "learning_rate": 3e-3}),
+    SOOSAC: (2000, {"learning_rate": 5e-3}),
+    SOOTD3: (2000, {"learning_rate": 3e-3}),
+}
+
+
+@pytest.mark.parametrize("coef", [0.0, 0.1])
 @pytest.mark.parametrize("ours", PAIRS, ids=lambda cls: cls.__name__)
 def test_every_algorithm_learns_a_task_with_and_without_overlap(ours, coef):
-    """Blue on its own goal, nobody else about: honest play earns 3 and more, random play nothing."""
-    continuous = issubclass(ours, CONTINUOUS)
-    arguments = {
-        "red_absent_rate": 1.0,
-        "incentive": 0.0,
-        "continuous_actions": continuous,
-    }
-    games = make_vec_env("feint/PhysicalDeception-v0", 32, seed=0, **arguments)
-    on = issubclass(ours, PPO | A2C | MaskablePPO | RecurrentPPO)
-    if on:
-        settings = {"n_steps": 25, "gamma": 0.95, "learning_rate": 2e-3}
-        if ours is not SOOA2C:
-            settings |= {"batch_size": 400, "n_epochs": 5}
-        steps = 120_000
+    """Rooms (guessing earns .25 and more, the truth 1) or points (guessing: .33, the point: 1)."""
+    steps, settings = LEARNING[ours]
+    if issubclass(ours, CONTINUOUS):
+        games = make_sb3_env(Reach, 8, seed=0)
     else:
-        settings = {"learning_starts": 1000, "batch_size": 256, "gamma": 0.95}
-        settings |= {"train_freq": 1, "gradient_steps": 4, "learning_rate": 2e-3}
-        steps = 20_000 if continuous else 40_000
-    pairs = lambda obs: (obs, obs + 0.01, None)  # noqa: E731
+        games = make_vec_env(
+            "feint/RoomSignal-v0", 8, seed=0, incentive=0.0, truth_bonus=0.0, sceptic_rate=0.0
+        )
+    if issubclass(ours, (DQN, *CONTINUOUS)):
+        settings |= {"learning_starts": 200, "batch_size": 128, "gradient_steps": 4}
+        settings |= {"train_freq": 1, "buffer_size": 4000, "gamma": 0.5}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = ours(
-            PAIRS[ours][3], games, seed=0, device="cpu", soo_coef=coef, soo_pairs=pairs, **settings
-        )
+            PAIRS[ours][3], games, seed=0, device="cpu", soo_coef=coef, soo_anchor="none",
+            soo_pairs=lambda obs: (obs, 0.99 * obs, None),
+            policy_kwargs=dict(PAIRS[ours][2]), **settings,
+        )  # fmt: skip
         model.learn(steps)
     recent = [episode["r"] for episode in model.ep_info_buffer]
-    assert np.mean(recent) > 2.0
+    assert np.mean(recent) > 0.85
