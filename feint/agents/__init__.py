@@ -19,6 +19,11 @@ from feint.agents.soo import (
 from feint.agents.vec_env import GymVecEnv, make_vec_env
 
 __all__ = [
+    "SOOA2C",
+    "SOODQN",
+    "SOOPPO",
+    "SOOSAC",
+    "SOOTD3",
     "AgentCard",
     "AgentOverlap",
     "Bound",
@@ -26,14 +31,9 @@ __all__ = [
     "GymVecEnv",
     "RegularizedMixin",
     "Regularizer",
-    "SOOA2C",
-    "SOODQN",
     "SOOMaskablePPO",
     "SOOMixin",
-    "SOOPPO",
     "SOORecurrentPPO",
-    "SOOSAC",
-    "SOOTD3",
     "SelfOtherOverlap",
     "Terms",
     "evaluate",

@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.policies import ActorCriticPolicy, BaseModel
+from stable_baselines3.common.policies import BaseModel
 from stable_baselines3.dqn.policies import DQNPolicy
 from stable_baselines3.sac.policies import Actor as SACActor
 from stable_baselines3.sac.policies import SACPolicy
@@ -80,9 +80,7 @@ def actor_of(algorithm: BaseAlgorithm) -> Actor:
     if isinstance(policy, DQNPolicy):
         return Actor(policy.q_net, _call, "values", hidden_layers(policy.q_net, "q_net"))
     if isinstance(policy, SACPolicy):
-        return Actor(
-            policy.actor, _sac_outputs, "values", hidden_layers(policy.actor, "latent_pi")
-        )
+        return Actor(policy.actor, _sac_outputs, "values", hidden_layers(policy.actor, "latent_pi"))
     if isinstance(policy, TD3Policy):
         layers = hidden_layers(policy.actor, "mu")
         if policy.actor.mu[-1] is policy.actor.mu.get_submodule(layers[-1].removeprefix("mu.")):

@@ -12,14 +12,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from stable_baselines3.common.base_class import BaseAlgorithm
-from torch import nn
 
+from feint.agents.algorithms import ALGORITHMS, algorithm
 from feint.envs import scenario_class
 from feint.files import write_atomically
 
 SCHEMA = 1
-_NETS = {"ppo": "PPO", "dqn": "DQN", "sooppo": "SOOPPO", "soodqn": "SOODQN"}
-_ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,7 @@ class AgentCard:
         seed: training seed.
         steps: environment steps trained.
         note: free text, such as the arm's name.
+        lstm: units of the LSTM, in a recurrent policy.
         schema: version of this format.
     """
 
@@ -46,6 +45,7 @@ class AgentCard:
     seed: int = 0
     steps: int = 0
     note: str = ""
+    lstm: int = 64
     schema: int = SCHEMA
 
 
@@ -79,37 +79,9 @@ def read_card(path: str | Path) -> AgentCard:
         card = AgentCard(**fields)
     except (TypeError, KeyError) as error:
         raise ValueError(f"{path} has a damaged description: {error}") from error
-    if card.algorithm not in _NETS or card.activation not in _ACTIVATIONS:
+    if card.algorithm not in ALGORITHMS or card.activation not in ("tanh", "relu"):
         raise ValueError(f"{path}: unknown algorithm or activation in {card}")
     return card
-
-
-def policy_kwargs(algorithm: str, net_arch: tuple[int, ...], activation: str) -> dict[str, Any]:
-    """SB3's `policy_kwargs` for separate policy and value nets of these widths."""
-    if activation not in _ACTIVATIONS:
-        raise ValueError(f"activation must be 'tanh' or 'relu', got {activation!r}")
-    widths = list(net_arch)
-    off_policy = algorithm.endswith("dqn")
-    return {
-        "net_arch": widths if off_policy else {"pi": widths, "vf": widths},
-        "activation_fn": _ACTIVATIONS[activation],
-    }
-
-
-def algorithm_class(name: str) -> type[BaseAlgorithm]:
-    """The class behind `--algo`.
-
-    Raises:
-        ValueError: for an unknown name, listing those that exist.
-    """
-    import stable_baselines3
-
-    from feint.agents import soo
-
-    if name not in _NETS:
-        raise ValueError(f"unknown algorithm {name!r}; there are: {', '.join(_NETS)}")
-    module = soo if name.startswith("soo") else stable_baselines3
-    return getattr(module, _NETS[name])
 
 
 def load_into(model: BaseAlgorithm, path: str | Path, scenario: str | None = None) -> AgentCard:
@@ -126,7 +98,7 @@ def load_into(model: BaseAlgorithm, path: str | Path, scenario: str | None = Non
     card = read_card(path)
     _check_scenario(card, path, scenario)
     with safe_open(str(path), framework="pt") as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        tensors = {key: file.get_tensor(key) for key in file.keys()}
     mine = model.policy.state_dict()
     if mine.keys() != tensors.keys() or any(mine[k].shape != tensors[k].shape for k in mine):
         raise ValueError(
@@ -157,15 +129,13 @@ def load_agent(path: str | Path, scenario: str | None = None) -> tuple[BaseAlgor
     _check_scenario(card, path, scenario)
     own = scenario_class(card.scenario)
     env = make_vec_env(f"feint/{own.name}", 1, **card.env_kwargs)
-    least: dict[str, Any] = {"n_steps": 2, "batch_size": 2}  # buffers that nothing will fill
-    if card.algorithm.endswith("dqn"):
-        least = {"buffer_size": 2}
-    model = algorithm_class(card.algorithm.removeprefix("soo"))(
-        "MlpPolicy",
+    chosen = algorithm(card.algorithm.removeprefix("soo"))
+    model = chosen.cls(
+        chosen.policy,
         env,
         device="cpu",
-        policy_kwargs=policy_kwargs(card.algorithm, card.net_arch, card.activation),
-        **least,
+        policy_kwargs=chosen.policy_kwargs(card.net_arch, card.activation, card.lstm),
+        **chosen.least,  # nothing will fill these buffers
     )
     load_into(model, path)
     return model, card

@@ -38,7 +38,7 @@ class _ScaleGradient(torch.autograd.Function):
 
 
 def inject(x: Tensor, auxiliary: Tensor) -> Tensor:
-    """`x` unchanged; any loss that uses it will also back-propagate the scalar `auxiliary`, once."""
+    """`x` unchanged; any loss that uses it also back-propagates the scalar `auxiliary`, once."""
     return _Inject.apply(x, auxiliary)  # pyright: ignore[reportReturnType]
 
 

@@ -141,9 +141,7 @@ class AgentOverlap(Bound):
         self.doses: list[float] = []
         self.updates = 0
         self._memory: Memory | None = None  # of the batch at work
-        self.loss = OverlapLoss(
-            self.actor.module, config, self._forward, self.actor.outputs, seed
-        )
+        self.loss = OverlapLoss(self.actor.module, config, self._forward, self.actor.outputs, seed)
 
     def _forward(self, module: nn.Module, inputs: Tensor) -> Tensor:
         return self.actor.forward(module, inputs, self._memory)
@@ -266,7 +264,8 @@ class AgentOverlap(Bound):
         raw = self._raw(batch)
         made = self.scenario.pairs(raw, kind, self.rng)
         if batch.real is None:
-            return (self._seen(made.self_obs[made.valid]), self._seen(made.other_obs[made.valid])), None
+            a, b = made.self_obs[made.valid], made.other_obs[made.valid]
+            return (self._seen(a), self._seen(b)), None
         mask = batch.real & torch.as_tensor(made.valid, device=self.device).view(batch.real.shape)
         other = np.where(_wide(made.valid, raw), made.other_obs, raw)
         return (self._seen(made.self_obs, batch), self._seen(other, batch)), (mask, mask)

@@ -95,9 +95,7 @@ class RegularizedMixin:
         meter = Meter(self.logger)  # pyright: ignore[reportAttributeAccessIssue]
         at_work = [
             (regularizer, bound, weight)
-            for regularizer, bound, weight in zip(
-                self._at_work(), self.bound, weights, strict=True
-            )
+            for regularizer, bound, weight in zip(self._at_work(), self.bound, weights, strict=True)
             if weight
         ]
 
@@ -171,9 +169,7 @@ class Meter:
                 self._close()
 
         for k, p in enumerate(params):
-            self._handles.append(
-                p.register_post_accumulate_grad_hook(lambda p, k=k: leaf(p, k))
-            )
+            self._handles.append(p.register_post_accumulate_grad_hook(lambda p, k=k: leaf(p, k)))
 
     def log(self) -> None:
         """Record everything under the regularizers' prefixes."""

@@ -60,7 +60,7 @@ class Bound(abc.ABC):
         """What an exact resume needs, as nested dicts of tensors, arrays and plain values."""
         return {}
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: dict[str, Any]) -> None:  # noqa: B027 - most have nothing to restore
         """Go on from what `state` gave."""
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import LinearSchedule
 
+from feint.agents.algorithms import algorithm
 from feint.envs import scenario_class
 
 
@@ -43,8 +44,10 @@ def defaults_for(env_id: str, algo: str) -> Preset:
     """
     name = scenario_class(env_id).name
     preset = _PPO.get(name, Preset(f"feint/{name}", 1_000_000, 64, (64, 64), "tanh", {}))
-    if algo.endswith("ppo"):
+    if "ppo" in algo:
         return preset
+    if algorithm(algo).on_policy:
+        return Preset(preset.id, 1_000_000, 64, preset.net_arch, preset.activation, {})
     return Preset(preset.id, 200_000, 8, preset.net_arch, preset.activation, {})
 
 

@@ -29,7 +29,7 @@ from feint.agents import (
     save_agent,
 )
 from feint.agents.actor import actor_of
-from feint.agents.checkpoint import algorithm_class, policy_kwargs
+from feint.agents.algorithms import algorithm
 from feint.agents.evaluation import Act
 from feint.agents.training import schedule
 from feint.bench.suite import merge
@@ -214,12 +214,13 @@ def _build(s: Settings, seed: int, needs: dict[str, Path]) -> BaseAlgorithm:
     if s.dose_from is not None:
         with np.load(needs[s.dose_from] / DOSE, allow_pickle=False) as file:
             soo["soo_dose"] = (s.dose_factor * file["norms"]).tolist()
-    return algorithm_class(_algorithm(s))(
-        "MlpPolicy",
+    chosen = algorithm(_algorithm(s))
+    return chosen.cls(
+        chosen.policy,
         env,
         seed=seed,
         device="cpu",
-        policy_kwargs=policy_kwargs("ppo", s.net_arch, s.activation),
+        policy_kwargs=chosen.policy_kwargs(s.net_arch, s.activation),
         **{key: schedule(value) for key, value in s.algo.items()},
         **soo,
     )

@@ -1,7 +1,7 @@
 """PettingZoo's two views of a scenario: parallel, and agent by agent (AEC).
 
-Where agents act at once, the AEC view is PettingZoo's own conversion of the parallel one; where they
-take turns it is `TurnsEnv`, in which only the agent to move is asked.
+Where agents act at once, the AEC view is PettingZoo's own conversion of the parallel one; where
+they take turns it is `TurnsEnv`, in which only the agent to move is asked.
 """
 
 import re

@@ -15,7 +15,7 @@ from feint.agents import (
     read_card,
     save_agent,
 )
-from feint.agents.checkpoint import policy_kwargs
+from feint.agents.algorithms import algorithm
 
 ID = "feint/RoomSignal-v0"
 CARD = AgentCard("sooppo", ID, {"attention": True}, net_arch=(8, 8), seed=4, steps=100, note="x")
@@ -23,7 +23,7 @@ CARD = AgentCard("sooppo", ID, {"attention": True}, net_arch=(8, 8), seed=4, ste
 
 def model(env_id=ID, net_arch=(8, 8), **kwargs):
     env = make_vec_env(env_id, 4, seed=0, **kwargs)
-    kwargs = policy_kwargs("ppo", net_arch, "tanh")
+    kwargs = algorithm("ppo").policy_kwargs(net_arch, "tanh")
     return SOOPPO("MlpPolicy", env, policy_kwargs=kwargs, n_steps=4, batch_size=8, seed=0)
 
 

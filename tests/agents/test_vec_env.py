@@ -9,8 +9,8 @@ from gymnasium.vector import AutoresetMode
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecNormalize
 
-from feint.agents.actor import Batch
 from feint.agents import SOOPPO, GymVecEnv, make_vec_env
+from feint.agents.actor import Batch
 
 IDS = ["feint/PhysicalDeception-v0", "feint/RoomSignal-v0"]
 
