@@ -93,7 +93,7 @@ class ScenarioParallelEnv(ParallelEnv):
                 if missing
                 else "the episode has ended: call reset() before step()"
             )
-        joint = np.stack([np.asarray(actions[a]) for a in self.scenario.agents])[None]
+        joint = _side_by_side([actions[a] for a in self.scenario.agents])[None]
         step = self.scenario.step(joint)
         agents, ended = self.agents, bool(step.terminated[0] or step.truncated[0])
         rewards = {a: float(r[0]) for a, r in zip(agents, step.rewards, strict=True)}
@@ -210,6 +210,14 @@ def info_of(scenario: Scenario, agent: str, labels: dict[str, Array] | None) -> 
     if labels is not None:
         info["deception"] = one_game(labels)
     return info
+
+
+def _side_by_side(actions: list[Any]) -> Array:
+    """All agents' actions in one array; beside a row of one number, a bare number is one too."""
+    arrays = [np.asarray(action) for action in actions]
+    if any(array.ndim for array in arrays):
+        arrays = [np.atleast_1d(array) for array in arrays]
+    return np.stack(arrays)
 
 
 def _any_action(space: spaces.Space) -> Any:

@@ -37,6 +37,7 @@ class Entry:
 SCENARIOS = (
     Entry("PhysicalDeception", "feint.envs.physical_deception"),
     Entry("RoomSignal", "feint.envs.room_signal"),
+    Entry("CheapTalk", "feint.envs.cheap_talk"),
 )
 
 

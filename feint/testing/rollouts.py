@@ -234,7 +234,8 @@ def _what_others_see(subject: Subject, external: str, blind: bool, seed: int) ->
         game.blind()
     stream = joint_actions(game, game.max_steps, SEED)
     mine = random_actions(game.action_space(game.focal), stream.shape[:2], seed)
-    stream[:, :, game.external.index(game.focal)] = mine
+    column = stream[:, :, game.external.index(game.focal)]  # a view
+    column[...] = mine.reshape(column.shape)
     seen = []
     for actions in stream:
         seen.append([game.observe_agent(agent) for agent in game.others])

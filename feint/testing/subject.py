@@ -83,11 +83,16 @@ def random_actions(space: gym.Space, shape: tuple[int, ...], seed: int) -> np.nd
 
 
 def joint_actions(game: Scenario, steps: int, seed: int) -> np.ndarray:
-    """Legal actions of all external agents, (steps, num_envs, num_external, ...)."""
+    """Legal actions of all external agents, (steps, num_envs, num_external, ...).
+
+    Where some agents' actions are rows of one number, the bare numbers of others are rows too.
+    """
     columns = [
         random_actions(game.action_space(agent), (steps, game.num_envs), seed + 1000 * k)
         for k, agent in enumerate(game.external)
     ]
+    if any(column.ndim > 2 for column in columns):
+        columns = [column[..., None] if column.ndim == 2 else column for column in columns]
     return np.stack(columns, axis=2)
 
 

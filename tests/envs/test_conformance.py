@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from feint.envs import SCENARIOS, scenario_class
+from feint.envs.cheap_talk import CheapTalk
 from feint.envs.core import Pairs
 from feint.envs.physical_deception import PhysicalDeception
 from feint.envs.room_signal import RoomSignal
@@ -26,6 +27,13 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"rules": "mpe", "num_good": 3, "continuous_actions": True, "skip": ("dial",)},
     ],
     "RoomSignal": [{}, {"attention": True}, {"num_rooms": 2, "num_nuisance": 1}],
+    "CheapTalk": [
+        {},
+        *CheapTalk.presets.values(),
+        {"receiver": "sceptical", "attention": True},
+        # Against a best response the truth is an equilibrium's strategy: there no lie pays.
+        {"receiver": "bayes", "skip": ("dial",)},
+    ],
 }
 
 
@@ -44,7 +52,8 @@ def test_a_registered_scenario_keeps_the_contract(env_id, kwargs):
     left_out = {*kwargs.get("skip", ()), "pettingzoo_max_cycles"}
     assert set(report.skipped) <= left_out
     assert len(report.passed) + len(report.skipped) == len(CHECKS)
-    assert ("pettingzoo_max_cycles" in report.skipped) == (env_id == "feint/RoomSignal-v0")
+    ends_by_itself = env_id in ("feint/RoomSignal-v0", "feint/CheapTalk-v0")
+    assert ("pettingzoo_max_cycles" in report.skipped) == ends_by_itself
     assert str(report).startswith(f"{env_id}: {len(report.passed)} checks passed")
 
 
