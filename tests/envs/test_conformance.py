@@ -18,6 +18,8 @@ from feint.testing import CHECKS, check_scenario
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "PhysicalDeception": [
         {},
+        PhysicalDeception.presets["easy"],
+        PhysicalDeception.presets["hard"],
         {"attention": True},
         {"attention": True, "watching": "facing", "continuous_actions": True},
         {"rules": "soo"},

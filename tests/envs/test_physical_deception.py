@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from feint.envs.mlp import MLP
-from feint.envs.physical_deception import PhysicalDeception
+from feint.envs.physical_deception import PhysicalDeception, PhysicalDeceptionEnv
 
 NAN, INF = float("nan"), float("inf")
 NUMBERS = [NAN, INF, -INF, "half", None, True, [0.5]]
@@ -371,3 +371,20 @@ def test_the_scripted_liar_is_honest_where_nobody_is_there_to_mislead(kwargs):
     differ = (honest != liar).reshape(len(obs), -1).any(axis=1)
     assert differ.any()
     assert not differ[~game.layout.watched(obs)].any()
+
+
+@pytest.mark.parametrize(
+    ("preset", "rules", "attention"),
+    [("easy", "lure", False), ("hard", "lure", True), ("attentive", "lure", True),
+     ("paper", "soo", False), ("mpe", "mpe", False)],
+)  # fmt: skip
+def test_a_preset_is_arguments_and_those_that_are_given_win(preset, rules, attention):
+    assert set(PhysicalDeception.presets) == {"easy", "hard", "attentive", "paper", "mpe"}
+    game = PhysicalDeceptionEnv(preset=preset).scenario
+    assert isinstance(game, PhysicalDeception)
+    assert (game.rules, game.attention) == (rules, attention)
+    mine = PhysicalDeceptionEnv(preset=preset, red_absent_rate=1.0).scenario
+    assert isinstance(mine, PhysicalDeception)
+    assert mine.params.absent_rate == 1.0
+    mine.reset(seed=0)
+    assert not mine.state.present.any()

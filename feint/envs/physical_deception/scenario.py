@@ -87,6 +87,11 @@ class PhysicalDeception(Scenario):
     | `sight_radius` | unlimited (`soo` 0.125) | metres within which red and blue see each other |
     | `agent` | `"agent_0"` | whom the single-agent view controls |
 
+    ## Presets
+    `"easy"`: red is in every episode. `"attentive"`: `attention=True`. `"hard"`: the same, but
+    whether red watches shows only in its heading, and only within 1.2 m. `"paper"`: `rules="soo"`.
+    `"mpe"`: `rules="mpe"`; its shaped reward does not pay for acting out the lie.
+
     ## Deception structure
     - *Who knows what*: blue knows the goal. Red infers it from blue's motion.
     - *Who gains from a false belief*: blue, by `incentive`, while red watches.
@@ -138,6 +143,13 @@ class PhysicalDeception(Scenario):
         "present": {"red_absent_rate": 0.0, "red_blind_rate": 0.0},
         "blind": {"red_absent_rate": 0.0, "red_blind_rate": 1.0},
         "absent": {"red_absent_rate": 1.0, "red_blind_rate": 0.0},
+    }
+    presets = {  # noqa: RUF012 - read only
+        "easy": {"red_absent_rate": 0.0},
+        "hard": {"attention": True, "watching": "facing", "sight_radius": 1.2},
+        "attentive": {"attention": True},
+        "paper": {"rules": "soo"},
+        "mpe": {"rules": "mpe"},
     }
 
     def __init__(
