@@ -4,7 +4,7 @@ import numpy as np
 
 from feint.envs.core import Scenario
 from feint.metrics import bootstrap
-from feint.testing.subject import SEED, Subject, assert_same, joint_actions
+from feint.testing.subject import SEED, Subject, assert_same, joint_actions, legal
 
 EPISODES = 400
 EFFECT = 0.3
@@ -62,7 +62,8 @@ def honest_twin(subject: Subject) -> None:
     ]
     assert_same(twins[0].reset(seed=SEED), twins[1].reset(seed=SEED), "the honest twin's start")
     for actions in joint_actions(twins[0], twins[0].max_steps, SEED):
-        lying, honest = (game.step(actions) for game in twins)
+        moves = legal(twins[0], actions)
+        lying, honest = (game.step(moves) for game in twins)
         assert_same(lying.observations, honest.observations, "the honest twin's observations")
         assert_same(lying.labels, honest.labels, "the honest twin's labels")
         assert_same(lying[2:4], honest[2:4], "the honest twin's ends")
@@ -71,7 +72,7 @@ def honest_twin(subject: Subject) -> None:
 def _episodes(subject: Subject, policy: str, **extra):
     from feint.agents.evaluation import play, scripted  # torch, only when needed
 
-    kwargs = {**subject.kwargs, **extra}
+    kwargs = {**subject.arguments, **extra}
     game: Scenario = subject.core(1, condition="present", **extra)
     return play(
         scripted(game, policy),

@@ -7,7 +7,7 @@ from gymnasium import spaces
 
 from feint.envs.core import Pairs, Scenario
 from feint.metrics import MISLED_BELOW
-from feint.testing.subject import SEED, Subject, assert_same, joint_actions
+from feint.testing.subject import SEED, Subject, assert_same, joint_actions, legal
 
 COMMON_LABELS = {"belief": "f", "misled": "b", "deciding": "b", "truth": "iu", "watched": "b"}
 """Labels that every scenario gives, with the kinds of their dtypes."""
@@ -19,7 +19,7 @@ def labels(subject: Subject) -> None:
     game.reset(seed=SEED)
     taken = [game.compute_labels()]
     for actions in joint_actions(game, min(game.max_steps, 50), SEED):
-        step = game.step(actions)
+        step = game.step(legal(game, actions))
         assert step.labels is not None, "labels=True, but a step has none"
         taken.append(step.labels)
     for label in taken:
@@ -55,7 +55,7 @@ def secrecy(subject: Subject) -> str | None:
         relabelled = _assert_truth_is_unseen(game, others)
         if game.clock.done.all():
             break
-        game.step(actions)
+        game.step(legal(game, actions))
     for agent, rows in seen.items():
         columns = np.concatenate(rows)
         for key, values in told.items():
@@ -127,7 +127,7 @@ def pairs(subject: Subject) -> str:
     (first,) = game.reset(seed=SEED)
     rows = [first]
     for actions in joint_actions(game, min(game.max_steps - 1, 6), SEED):
-        (obs,) = game.step(actions).observations
+        (obs,) = game.step(legal(game, actions)).observations
         rows.append(obs)
     obs = np.concatenate(rows)
     defined = []

@@ -23,6 +23,8 @@ from feint.testing.subject import (
     Subject,
     assert_same,
     joint_actions,
+    legal,
+    legal_move,
     random_actions,
 )
 
@@ -53,7 +55,7 @@ def gymnasium_api(subject: Subject) -> None:
         check_env(env.unwrapped, skip_render_check=not _can_draw())
         env.reset(seed=SEED)
         for action in random_actions(env.action_space, (1000,), SEED):
-            *_, terminated, truncated, _ = env.step(_scalar(action))
+            *_, terminated, truncated, _ = env.step(legal_move(env, action))
             if terminated or truncated:
                 break
         else:
@@ -104,7 +106,7 @@ def pettingzoo_max_cycles(subject: Subject) -> None:
     game = subject.core(64, external="all", autoreset="freeze")
     game.reset(seed=SEED)
     for actions in joint_actions(game, min(game.max_steps, 8), SEED):
-        if game.step(actions).terminated.any():
+        if game.step(legal(game, actions)).terminated.any():
             raise Skip("episodes end by themselves")
     with _strict():
         max_cycles_test(SimpleNamespace(parallel_env=subject.parallel, env=subject.aec))
@@ -118,7 +120,7 @@ def step_limit(subject: Subject) -> None:
     single = subject.single(max_episode_steps=limit)
     single.reset(seed=SEED)
     for t, action in enumerate(random_actions(single.action_space, (limit,), SEED), start=1):
-        *_, terminated, truncated, _ = single.step(_scalar(action))
+        *_, terminated, truncated, _ = single.step(legal_move(single, action))
         assert truncated == (t == limit and not terminated), (
             f"make(max_episode_steps={limit}): truncated is {truncated} after {t} steps"
         )
@@ -131,7 +133,7 @@ def _assert_truncates(env: Any, longest: int) -> None:
     running = np.ones(env.num_envs, bool)
     stream = random_actions(env.single_action_space, (longest, env.num_envs), SEED)
     for t, actions in enumerate(stream, start=1):
-        *_, terminated, truncated, _ = env.step(actions)
+        *_, terminated, truncated, _ = env.step(legal_move(env, actions))
         due = running & ~terminated if t == longest else np.zeros_like(running)
         assert (truncated[running] == due[running]).all(), (
             f"with at most {longest} steps, truncated is {truncated} after {t}"
@@ -152,6 +154,23 @@ def spec_json(subject: Subject) -> None:
     again = gym.make(EnvSpec.from_json(env.spec.to_json()))
     assert again.spec == env.spec, f"got {again.spec}, wanted {env.spec}"
     assert_same(again.reset(seed=SEED), env.reset(seed=SEED), "the first observation")
+    with contextlib.suppress(Skip):
+        _pettingzoo_specs(subject)
+
+
+def _pettingzoo_specs(subject: Subject) -> None:
+    """PettingZoo's specs have no JSON form of their own: they must survive pickling."""
+    from pettingzoo.env_registry import registration
+
+    subject.parallel().close()  # raises Skip where there is none
+    kinds: tuple[Any, ...] = ("parallel", "aec")
+    for kind in kinds:
+        spec: Any = registration.spec(kind, subject.pettingzoo_id)
+        again = pickle.loads(pickle.dumps(spec))
+        assert again == spec, f"pickled, PettingZoo's {kind} spec is {again}, not {spec}"
+        env: Any = again.make(**subject.kwargs)
+        env.reset(seed=SEED)
+        assert env.agents, f"PettingZoo's {kind} view, made from its pickled spec, has no agents"
 
 
 def pickling(subject: Subject) -> None:
@@ -162,12 +181,31 @@ def pickling(subject: Subject) -> None:
         if isinstance(env, gym.vector.VectorEnv):
             copied = pickle.loads(pickle.dumps(subject.vector(3, labels=True)))
         assert_same(copied.reset(seed=SEED), wanted, "the first observation")
-        for action in random_actions(env.action_space, (8,), SEED):
-            copied = pickle.loads(pickle.dumps(env))
-            wanted = env.step(_scalar(action))
-            assert_same(copied.step(_scalar(action)), wanted, "a step of the pickled environment")
+        older: list[Any] = []  # pickled after the first step, and played to the end
+        steps = min(subject.core(1).max_steps, 60)
+        for t, action in enumerate(random_actions(env.action_space, (steps,), SEED)):
+            copied, move = pickle.loads(pickle.dumps(env)), legal_move(env, action)
+            older += [pickle.loads(pickle.dumps(env))] if t == 1 else []
+            wanted = env.step(move)
+            for again in (copied, *older):
+                assert_same(again.step(move), wanted, "a step of the pickled environment")
             if isinstance(env, gym.Env) and (wanted[2] or wanted[3]):
                 break
+    with contextlib.suppress(Skip):
+        _pickled_parallel(subject)
+
+
+def _pickled_parallel(subject: Subject) -> None:
+    env = subject.parallel()
+    env.reset(seed=SEED)
+    for joint in joint_actions(env.unwrapped.scenario, 8, SEED):
+        moves = legal(env.unwrapped.scenario, joint)[0]
+        actions = dict(zip(env.agents, moves, strict=True))
+        copied = pickle.loads(pickle.dumps(env))
+        wanted = env.step(actions)
+        assert_same(copied.step(actions), wanted, "a step of the pickled PettingZoo environment")
+        if not env.agents:
+            break
 
 
 def illegal_actions(subject: Subject) -> None:
@@ -260,8 +298,3 @@ def rendering(subject: Subject) -> None:
     assert image.ndim == 3 and image.shape[2] == 3, f"a picture must be (h, w, 3): {image.shape}"
     assert len(np.unique(image.reshape(-1, 3), axis=0)) > 2, "the picture is blank"
     assert_same(game.snapshot(), before, "the state after render()")
-
-
-def _scalar(action: np.ndarray) -> Any:
-    """Gymnasium's Discrete takes integers, not arrays without axes."""
-    return action.item() if action.ndim == 0 else action

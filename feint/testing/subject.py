@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium import spaces
 
 from feint.envs import scenario_class
 from feint.envs.core import Scenario
@@ -27,7 +28,7 @@ class Subject:
     Attributes:
         env_id: Gymnasium id.
         pettingzoo_id: id in both PettingZoo registries.
-        kwargs: the scenario's arguments.
+        kwargs: the scenario's arguments; may name a `preset`.
     """
 
     env_id: str
@@ -38,6 +39,16 @@ class Subject:
     def scenario(self) -> type[Scenario]:
         """The scenario's class."""
         return scenario_class(self.env_id)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of the scenario's class: a preset is spelt out."""
+        given = dict(self.kwargs)
+        return self.scenario.arguments(given.pop("preset", None), given)
+
+    def with_arguments(self, **kwargs: Any) -> "Subject":
+        """The same scenario under other arguments."""
+        return replace(self, kwargs=kwargs)
 
     def single(self, **extra: Any) -> gym.Env:
         """The single-agent view, through `gymnasium.make`."""
@@ -58,7 +69,7 @@ class Subject:
     def core(self, num_envs: int, *, condition: str | None = None, **extra: Any) -> Scenario:
         """The batch of games itself, under one of the scenario's conditions if one is named."""
         held = {} if condition is None else self.scenario.conditions[condition]
-        return self.scenario(num_envs, **{**self.kwargs, **held, **extra})  # pyright: ignore[reportCallIssue]
+        return self.scenario(num_envs, **{**self.arguments, **held, **extra})  # pyright: ignore[reportCallIssue]
 
     def _pettingzoo(self, kind: Any, **extra: Any) -> Any:
         import pettingzoo
@@ -75,7 +86,7 @@ def snake_id(env_id: str) -> str:
 
 
 def random_actions(space: gym.Space, shape: tuple[int, ...], seed: int) -> np.ndarray:
-    """Legal actions, (*shape, ...): always the same ones for a seed."""
+    """Actions of a space, (*shape, ...): always the same ones for a seed."""
     space = deepcopy(space)
     space.seed(seed)
     flat = np.stack([np.asarray(space.sample()) for _ in range(int(np.prod(shape)))])
@@ -83,9 +94,9 @@ def random_actions(space: gym.Space, shape: tuple[int, ...], seed: int) -> np.nd
 
 
 def joint_actions(game: Scenario, steps: int, seed: int) -> np.ndarray:
-    """Legal actions of all external agents, (steps, num_envs, num_external, ...).
+    """Actions of all external agents, (steps, num_envs, num_external, ...), before any mask.
 
-    Where some agents' actions are rows of one number, the bare numbers of others are rows too.
+    What a mask forbids is mended when it is played, by `legal`: masks depend on the game so far.
     """
     columns = [
         random_actions(game.action_space(agent), (steps, game.num_envs), seed + 1000 * k)
@@ -94,6 +105,44 @@ def joint_actions(game: Scenario, steps: int, seed: int) -> np.ndarray:
     if any(column.ndim > 2 for column in columns):
         columns = [column[..., None] if column.ndim == 2 else column for column in columns]
     return np.stack(columns, axis=2)
+
+
+def legal(game: Scenario, actions: np.ndarray) -> np.ndarray:
+    """The external agents' `actions`, each that a mask forbids now replaced by one it allows.
+
+    Which one depends on the action and the mask alone, so that equal games stay equal.
+    """
+    actions = actions.copy()
+    for k, agent in enumerate(game.external):
+        masks = game.action_masks(agent)
+        if masks is None:
+            continue
+        first = int(discrete(game, agent).start)
+        for i in np.flatnonzero(~allowed(masks, actions[:, k] - first)):
+            if (options := np.flatnonzero(masks[i])).size:  # none in a game that has ended
+                actions[i, k] = first + options[actions[i, k] % options.size]
+    return actions
+
+
+def legal_move(env: Any, action: np.ndarray) -> Any:
+    """The same for the focal agent's action in a Gymnasium view, single or batch."""
+    game = env.unwrapped.scenario
+    if isinstance(env.unwrapped, gym.vector.VectorEnv):
+        return legal(game, action[:, None])[:, 0]
+    chosen = legal(game, action[None, None])[0, 0]
+    return chosen.item() if chosen.ndim == 0 else chosen  # Discrete takes integers, not arrays
+
+
+def allowed(masks: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Which games' masks allow what was chosen, (num_envs,) bool; `chosen` counts from 0."""
+    return masks[np.arange(len(masks)), chosen]
+
+
+def discrete(game: Scenario, agent: str) -> spaces.Discrete:
+    """The action space of an agent that has masks."""
+    space = game.action_space(agent)
+    assert isinstance(space, spaces.Discrete), f"{agent} has action masks, but acts in {space}"
+    return space
 
 
 def row(batch: Any, i: int) -> Any:

@@ -4,13 +4,15 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from feint.testing import claims, contract, interfaces, rollouts
+from feint.testing import claims, contract, interfaces, masks, pages, rollouts
 from feint.testing.subject import Skip, Subject, snake_id
 
 Check = Callable[[Subject], str | None]
 """Asserts something about a scenario; may return a note for the report, or raise `Skip`."""
 
 CHECKS: tuple[Check, ...] = (
+    pages.page,
+    pages.arguments,
     interfaces.gymnasium_api,
     interfaces.sb3_api,
     interfaces.pettingzoo_parallel,
@@ -21,6 +23,8 @@ CHECKS: tuple[Check, ...] = (
     interfaces.pickling,
     interfaces.illegal_actions,
     interfaces.rendering,
+    pages.presets,
+    masks.action_masks,
     rollouts.fresh_arrays,
     rollouts.vector_next_step,
     rollouts.vector_same_step,

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 
 from feint.envs import SCENARIOS, scenario_class
-from feint.envs.cheap_talk import CheapTalk
-from feint.envs.core import Pairs
+from feint.envs.core import Pairs, Scenario
 from feint.envs.physical_deception import PhysicalDeception
 from feint.envs.room_signal import RoomSignal
 from feint.envs.views import ScenarioEnv, ScenarioVectorEnv
-from feint.testing import CHECKS, check_scenario
+from feint.testing import CHECKS, Subject, check_scenario
 
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "PhysicalDeception": [
@@ -51,12 +50,26 @@ def conforming() -> list[Any]:
 @pytest.mark.parametrize(("env_id", "kwargs"), conforming())
 def test_a_registered_scenario_keeps_the_contract(env_id, kwargs):
     report = check_scenario(env_id, **kwargs)
-    left_out = {*kwargs.get("skip", ()), "pettingzoo_max_cycles"}
-    assert set(report.skipped) <= left_out
+    arguments = {key: value for key, value in kwargs.items() if key != "skip"}
+    assert set(report.skipped) <= {*kwargs.get("skip", ()), *without_meaning(env_id, arguments)}
     assert len(report.passed) + len(report.skipped) == len(CHECKS)
-    ends_by_itself = env_id in ("feint/RoomSignal-v0", "feint/CheapTalk-v0")
-    assert ("pettingzoo_max_cycles" in report.skipped) == ends_by_itself
     assert str(report).startswith(f"{env_id}: {len(report.passed)} checks passed")
+
+
+def without_meaning(env_id: str, kwargs: dict[str, Any]) -> set[str]:
+    """The checks that have nothing to look at in this scenario: these alone may be left out."""
+    game = Subject(env_id, "", kwargs).core(2, external="all")
+    game.reset(seed=0)
+    missing = set() if env_id == "feint/PhysicalDeception-v0" else {"pettingzoo_max_cycles"}
+    if all(game.action_masks(agent) is None for agent in game.agents):
+        missing.add("action_masks")
+    if not game.presets:
+        missing.add("presets")
+    if isinstance(game.observation_space(game.focal), gym.spaces.Text):
+        missing.add("sb3_api")
+    if type(game).blind is Scenario.blind:
+        missing.add("blinding")
+    return missing
 
 
 # -- mutants ----------------------------------------------------------------------------------
@@ -236,7 +249,75 @@ class ScriptsOutsideTheSpace(PhysicalDeception):
         return super().scripted(policy, observations, rng) + 3
 
 
+class StepsOutOfItsBox(RoomSignal):
+    def _observe(self, agents, outs, games):
+        super()._observe(agents, outs, games)
+        outs[0][:, 0] += 5.0
+
+
+class ForgetsWhenPickled(PhysicalDeception):
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self.clock.step[:] = 0
+
+
+class HasHalfAPage(RoomSignal):
+    """Tell somebody which room holds the treasure.
+
+    ## Description
+    See RoomSignal.
+    """
+
+
+class HidesAnArgument(RoomSignal):
+    def __init__(self, *args, secret: int = 0, **kwargs):
+        super().__init__(*args, **kwargs)
+
+
+class MissesAPairKind(RoomSignal):
+    """Leaves a kind out and does not say why."""
+
+    __doc__ = (RoomSignal.__doc__ or "").replace("`viewpoint`", "`another`")
+    pair_kinds = {k: v for k, v in RoomSignal.pair_kinds.items() if k != "viewpoint"}  # noqa: RUF012
+
+
+class HoldsWhatIsNotThere(RoomSignal):
+    conditions = {**RoomSignal.conditions, "deaf": {"deaf_rate": 1.0}}  # noqa: RUF012
+
+
+class TakesNaN(RoomSignal):
+    def __init__(self, *args, incentive: float = 1.0, **kwargs):
+        super().__init__(*args, incentive=max(0.0, min(incentive, 1.0)), **kwargs)
+
+
+class CrashesOnWrongTypes(RoomSignal):
+    def __init__(self, *args, num_rooms: int = 4, **kwargs):
+        super().__init__(*args, num_rooms=num_rooms + 0, **kwargs)
+
+
+class BlamesTheWrongArgument(RoomSignal):
+    def __init__(self, *args, num_rooms: int = 4, **kwargs):
+        if not isinstance(num_rooms, int):
+            raise ValueError("rooms must be an integer")
+        super().__init__(*args, num_rooms=num_rooms, **kwargs)
+
+
+class HasAnEmptyPreset(RoomSignal):
+    __doc__ = f"{RoomSignal.__doc__}\n## Presets\n`empty`"
+    presets = {"empty": {"num_rooms": 1}}  # noqa: RUF012
+
+
 CAUGHT = {
+    StepsOutOfItsBox: "gymnasium_api",
+    ForgetsWhenPickled: "pickling",
+    HasHalfAPage: "page",
+    HidesAnArgument: "page",
+    MissesAPairKind: "page",
+    HoldsWhatIsNotThere: "page",
+    TakesNaN: "arguments",
+    CrashesOnWrongTypes: "arguments",
+    BlamesTheWrongArgument: "arguments",
+    HasAnEmptyPreset: "presets",
     LeaksTruth: "secrecy",
     LeaksBelief: "secrecy",
     ReusesObservations: "fresh_arrays",
@@ -265,6 +346,10 @@ CAUGHT = {
 }
 
 
+#: Checks that take long, or that other mutants are for.
+ELSEWHERE = {"gymnasium_api", "sb3_api", "page", "arguments"}
+
+
 class SteppedApart(ScenarioVectorEnv):
     """A batch whose rewards differ from the single game's, at the end of an episode only."""
 
@@ -285,6 +370,15 @@ class ResetsLate(ScenarioVectorEnv):
         if "final_obs" in infos:
             infos["final_obs"] = np.array([*obs, None], object)[:-1]
         return obs, rewards, terminated, truncated, infos
+
+
+class ResetsEverything(ScenarioVectorEnv):
+    """A batch that resets all games where it was asked to reset some."""
+
+    scenario_class = PhysicalDeception
+
+    def reset(self, *, seed=None, options=None):
+        return super().reset(seed=seed)
 
 
 class HasNoLimit(ScenarioVectorEnv):
@@ -333,6 +427,8 @@ def test_a_third_party_scenario_needs_no_pettingzoo_view():
         "pettingzoo_parallel",
         "pettingzoo_aec",
         "pettingzoo_max_cycles",
+        "action_masks",
+        "presets",
     }
     assert "not in PettingZoo's parallel registry" in str(report)
 
@@ -341,7 +437,7 @@ def test_a_third_party_scenario_needs_no_pettingzoo_view():
 def test_a_mutant_scenario_fails_the_check_that_is_meant_for_it(mutant):
     env_id = register(mutant.__name__, *views_of(mutant))
     with pytest.raises(AssertionError, match=f"{env_id}: check '{CAUGHT[mutant]}' failed"):
-        check_scenario(env_id, skip=("gymnasium_api", "sb3_api"))
+        check_scenario(env_id, skip=ELSEWHERE - {CAUGHT[mutant]})
 
 
 @pytest.mark.parametrize(
@@ -349,6 +445,7 @@ def test_a_mutant_scenario_fails_the_check_that_is_meant_for_it(mutant):
     [
         (SteppedApart, "vector_next_step"),
         (ResetsLate, "vector_same_step"),
+        (ResetsEverything, "vector_disabled"),
         (HasNoLimit, "step_limit"),
     ],
 )
@@ -356,7 +453,7 @@ def test_a_mutant_batch_fails_the_check_that_is_meant_for_it(vector, caught):
     name = "Batch" + vector.__name__
     env_id = register(name, views_of(PhysicalDeception)[0], vector)
     with pytest.raises(AssertionError, match=f"check '{caught}' failed"):
-        check_scenario(env_id, skip=("gymnasium_api", "sb3_api"))
+        check_scenario(env_id, skip=ELSEWHERE)
 
 
 def test_a_reward_that_is_no_python_float_fails_sb3s_checker():

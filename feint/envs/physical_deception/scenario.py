@@ -86,6 +86,8 @@ class PhysicalDeception(Scenario):
     | `watching` | `"flag"` | how watching shows under `attention`: an input, or red's `"facing"` |
     | `sight_radius` | unlimited (`soo` 0.125) | metres within which red and blue see each other |
     | `agent` | `"agent_0"` | whom the single-agent view controls |
+    | `opponents` | none | `{agent: f}`: f(observations) -> actions, plays that agent instead |
+    | `max_episode_steps` | 25 (`soo` 50, `attention` 30) | at least 1 |
 
     ## Presets
     `"easy"`: red is in every episode. `"attentive"`: `attention=True`. `"hard"`: the same, but
