@@ -12,10 +12,10 @@ from rich.table import Table
 
 from feint.bench import plots
 from feint.bench.analysis import ArmSummary, ScenarioSummary
-from feint.bench.film import film, gif
 from feint.bench.results import RunResult
 from feint.bench.rl import CHECKPOINT, EVALUATION_SEED
 from feint.bench.suite import Suite
+from feint.envs.film import film, gif
 from feint.files import write_atomically
 from feint.metrics import Interval
 

@@ -47,5 +47,6 @@ def check_bool(name: str, value: Any) -> bool:
 def check_choice(name: str, value: Any, choices: Collection[str]) -> str:
     """`value` if it is one of `choices`, or ValueError that lists them."""
     if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+        known = f"must be one of {', '.join(map(repr, choices))}" if choices else "has no choices"
+        raise ValueError(f"{name} {known}, got {value!r}")
     return value

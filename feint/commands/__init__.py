@@ -1,0 +1,1 @@
+"""The commands of `feint`: each a dataclass whose docstring is its help, its fields its flags."""

@@ -1,0 +1,53 @@
+"""`feint demo`: the main job."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Run the main job: unmask a liar.
+
+    On two scenarios and several seeds: train an agent that learns to deceive and one that is
+    honest; tune the deceptive one with self-other overlap and, at the same dose, with shams; play
+    all of them on held-out episodes; print a table with intervals and verdicts; write results,
+    checkpoints, plots, films and report.html. Interrupted, the same command goes on where it was.
+    """
+
+    out: Path = Path("runs/demo")
+    """Folder for everything it writes."""
+    seeds: tuple[int, ...] | None = None
+    """Training seeds; the suite's own by default."""
+    scenarios: tuple[str, ...] | None = None
+    """Only these scenarios: physical_deception, room_signal."""
+    workers: int | None = None
+    """Runs at once; all cores by default."""
+    suite: str = "demo"
+    """A built-in suite, or a .toml file of your own (job feint.bench.rl:run)."""
+    markdown: bool = False
+    """Print the tables in Markdown."""
+
+    def run(self) -> int:
+        """Run the suite and report."""
+        from rich.console import Console
+
+        from feint.bench import Suite, run_suite
+        from feint.bench.analysis import analyse
+        from feint.bench.report import markdown, print_report, write_report
+
+        suite = Suite.load(self.suite)
+        if self.scenarios:
+            suite = suite.select(scenarios=self.scenarios)
+        if self.seeds:
+            suite = suite.with_seeds(self.seeds)
+        results = run_suite(suite, self.out, workers=self.workers)
+        summaries = analyse(suite, results, self.out)
+        page = write_report(suite, results, summaries, self.out)
+        if self.markdown:
+            print(markdown(summaries))
+        else:
+            console = Console()
+            console = console if console.is_terminal else Console(width=200)
+            print_report(summaries, console)
+        print(f"results, plots, films and the report are in {self.out}; open {page}")
+        return 0
