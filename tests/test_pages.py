@@ -57,9 +57,6 @@ def test_a_page_lists_what_the_class_declares(entry, texts):
     assert text.count("\n# ") == 1
     for name in (*cls.metrics, *cls.conditions, *cls.presets, *cls.pair_kinds, *cls.policies):
         assert f"`{name}`" in text, name
-    for row in re.findall(r"^\|.*\|$", text.partition("## At a glance")[2], re.M):
-        cells = re.split(r"(?<!\\)\|", row)[1:-1]
-        assert len(cells) >= 2
 
 
 def test_a_picture_that_cannot_be_small_is_refused():

@@ -21,11 +21,14 @@ from feint.testing.subject import (
     SEED,
     Skip,
     Subject,
+    assert_refused,
     assert_same,
     joint_actions,
     legal,
     legal_move,
+    outside,
     random_actions,
+    spoilt,
 )
 
 
@@ -212,24 +215,20 @@ def illegal_actions(subject: Subject) -> None:
     """An action outside its space raises ValueError in every view, and changes nothing."""
     game = subject.core(3, external="all", autoreset="disabled")
     game.reset(seed=SEED)
-    legal = joint_actions(game, 1, SEED)[0]
+    moves = joint_actions(game, 1, SEED)[0]
     for k, agent in enumerate(game.external):
-        for bad in _outside(game.action_space(agent)):
-            actions: Any = legal.astype(np.result_type(legal, np.asarray(bad)))
-            if np.shape(bad) != legal.shape[2:]:
-                actions = np.broadcast_to(np.asarray(bad), (*legal.shape[:2], *np.shape(bad)))
-            else:
-                actions[1, k] = bad
-            _assert_refused(game, lambda actions=actions: game.step(actions), f"{agent}: {bad!r}")
+        for bad in outside(game.action_space(agent)):
+            actions = spoilt(moves, 1, k, bad)
+            assert_refused(game, lambda actions=actions: game.step(actions), f"{agent}: {bad!r}")
     single, batch = subject.single().unwrapped, subject.vector(3)
     single.reset(seed=SEED)
     batch.reset(seed=SEED)
-    for bad in _outside(single.action_space):
+    for bad in outside(single.action_space):
         core: Any = single.scenario  # pyright: ignore[reportAttributeAccessIssue]
-        _assert_refused(core, lambda bad=bad: single.step(bad), f"Env: {bad!r}")
+        assert_refused(core, lambda bad=bad: single.step(bad), f"Env: {bad!r}")
         core = batch.unwrapped.scenario  # pyright: ignore[reportAttributeAccessIssue]
         many = np.stack([np.asarray(bad)] * 3)
-        _assert_refused(core, lambda many=many: batch.step(many), f"VectorEnv: {bad!r}")
+        assert_refused(core, lambda many=many: batch.step(many), f"VectorEnv: {bad!r}")
     with contextlib.suppress(Skip):
         _refused_by_pettingzoo(subject)
 
@@ -239,44 +238,19 @@ def _refused_by_pettingzoo(subject: Subject) -> None:
     env.reset(seed=SEED)
     legal = {agent: env.action_space(agent).sample() for agent in env.agents}
     for agent in env.agents:
-        for bad in _outside(env.action_space(agent)):
+        for bad in outside(env.action_space(agent)):
             actions = {**legal, agent: bad}
-            _assert_refused(
+            assert_refused(
                 env.unwrapped.scenario,
                 lambda actions=actions: env.step(actions),
                 f"ParallelEnv, {agent}: {bad!r}",
             )
         left = {name: action for name, action in legal.items() if name != agent}
-        _assert_refused(
+        assert_refused(
             env.unwrapped.scenario,
             lambda left=left: env.step(left),
             f"ParallelEnv without an action of {agent}",
         )
-
-
-def _outside(space: spaces.Space) -> list[Any]:
-    """Actions that do not belong to the space."""
-    if isinstance(space, spaces.Discrete):
-        return [int(space.start + space.n), int(space.start) - 1, 0.5, float("nan"), [0, 0]]
-    if isinstance(space, spaces.Box):
-        middle = 0.5 * (space.low + space.high)
-        bad = []
-        for value in (space.high.flat[-1] + 1.0, space.low.flat[-1] - 1.0, np.nan, np.inf):
-            action = middle.copy()
-            action.flat[-1] = value
-            bad.append(action)
-        return [*bad, np.append(middle, 0.0), middle[:-1], np.full(space.shape, "left")]
-    return []
-
-
-def _assert_refused(game: Any, step: Any, what: str) -> None:
-    before = game.snapshot()
-    try:
-        step()
-    except ValueError:
-        assert_same(game.snapshot(), before, f"the state after the illegal action ({what})")
-        return
-    raise AssertionError(f"an illegal action was accepted ({what})")
 
 
 def rendering(subject: Subject) -> None:

@@ -1,7 +1,7 @@
 """The scenario under test: how its views are made, and how what they return is compared."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -143,6 +143,46 @@ def discrete(game: Scenario, agent: str) -> spaces.Discrete:
     space = game.action_space(agent)
     assert isinstance(space, spaces.Discrete), f"{agent} has action masks, but acts in {space}"
     return space
+
+
+def outside(space: gym.Space) -> list[Any]:
+    """Actions that do not belong to the space."""
+    if isinstance(space, spaces.Discrete):
+        return [int(space.start + space.n), int(space.start) - 1, 0.5, float("nan"), [0, 0]]
+    if isinstance(space, spaces.Box):
+        middle = 0.5 * (space.low + space.high)
+        bad = []
+        for value in (space.high.flat[-1] + 1.0, space.low.flat[-1] - 1.0, np.nan, np.inf):
+            action = middle.copy()
+            action.flat[-1] = value
+            bad.append(action)
+        return [*bad, np.append(middle, 0.0), middle[:-1], np.full(space.shape, "left")]
+    if isinstance(space, spaces.Text):
+        letter = next(iter(space.character_set))
+        strange = next(c for c in map(chr, range(1, 1 << 16)) if c not in space.character_set)
+        long = letter * (space.max_length + 1)
+        return [long, strange * max(1, space.min_length), *([""] if space.min_length else [])]
+    return []
+
+
+def spoilt(actions: np.ndarray, game: int, column: int, bad: Any) -> np.ndarray:
+    """Joint actions with a bad one in one game and column, or everywhere if its shape is wrong."""
+    if np.shape(bad) != actions.shape[2:]:
+        return np.broadcast_to(np.asarray(bad), (*actions.shape[:2], *np.shape(bad)))
+    mixed = actions.astype(np.result_type(actions, np.asarray(bad)))
+    mixed[game, column] = bad
+    return mixed
+
+
+def assert_refused(game: Scenario, step: Callable[[], Any], what: str) -> None:
+    """Raise AssertionError unless `step` raises ValueError and leaves the games as they were."""
+    before = game.snapshot()
+    try:
+        step()
+    except ValueError:
+        assert_same(game.snapshot(), before, f"the state after the illegal action ({what})")
+        return
+    raise AssertionError(f"an illegal action was accepted ({what})")
 
 
 def row(batch: Any, i: int) -> Any:
