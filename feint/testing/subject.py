@@ -97,6 +97,7 @@ def joint_actions(game: Scenario, steps: int, seed: int) -> np.ndarray:
     """Actions of all external agents, (steps, num_envs, num_external, ...), before any mask.
 
     What a mask forbids is mended when it is played, by `legal`: masks depend on the game so far.
+    Where some agents' actions are rows of one number, the bare numbers of others are rows too.
     """
     columns = [
         random_actions(game.action_space(agent), (steps, game.num_envs), seed + 1000 * k)
@@ -158,10 +159,9 @@ def outside(space: gym.Space) -> list[Any]:
             bad.append(action)
         return [*bad, np.append(middle, 0.0), middle[:-1], np.full(space.shape, "left")]
     if isinstance(space, spaces.Text):
-        letter = next(iter(space.character_set))
-        strange = next(c for c in map(chr, range(1, 1 << 16)) if c not in space.character_set)
-        long = letter * (space.max_length + 1)
-        return [long, strange * max(1, space.min_length), *([""] if space.min_length else [])]
+        # From 1 on: numpy's strings have no NUL at their end.
+        strange = next(c for c in map(chr, range(1, 0x110000)) if c not in space.character_set)
+        return [7, None, 0.5, strange, "a" * (space.max_length + 1), ["a", "b"]]
     return []
 
 
@@ -169,7 +169,9 @@ def spoilt(actions: np.ndarray, game: int, column: int, bad: Any) -> np.ndarray:
     """Joint actions with a bad one in one game and column, or everywhere if its shape is wrong."""
     if np.shape(bad) != actions.shape[2:]:
         return np.broadcast_to(np.asarray(bad), (*actions.shape[:2], *np.shape(bad)))
-    mixed = actions.astype(np.result_type(actions, np.asarray(bad)))
+    # Beside texts numpy would make a text of everything.
+    kind = object if actions.dtype.kind in "UO" else np.result_type(actions, np.asarray(bad))
+    mixed = actions.astype(kind)
     mixed[game, column] = bad
     return mixed
 
@@ -193,9 +195,9 @@ def row(batch: Any, i: int) -> Any:
 
 
 def arrays(value: Any) -> Iterator[np.ndarray]:
-    """All arrays in nested tuples, lists, dicts and object arrays."""
+    """All arrays in nested tuples, lists, dicts and object arrays; texts are arrays themselves."""
     if isinstance(value, np.ndarray):
-        if value.dtype != object:
+        if value.dtype != object or all(isinstance(item, str) for item in value.flat):
             yield value
             return
         value = list(value.flat)
