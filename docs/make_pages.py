@@ -143,8 +143,9 @@ def picture(entry: Entry) -> bytes:
             reels[policy] = list(moments(game, act, seed))
         for step in range(max(map(len, reels.values()))):
             now = {name: reel[min(step, len(reel) - 1)] for name, reel in reels.items()}
-            gap = float(now["honest"].labels["belief"]) - float(now["deceptive"].labels["belief"])
-            telling = gap + bool(now["deceptive"].labels["misled"])
+            honest, liar = (now[name].labels for name in ("honest", "deceptive"))
+            gap = np.mean(honest["belief"]) - np.mean(liar["belief"])
+            telling = float(gap + np.mean(liar["misled"]))
             if telling > best[0]:
                 best = telling, now
     return small_png(side_by_side(best[1], beliefs=True, size=SIZE))

@@ -46,9 +46,10 @@ class Moment:
     end: str
 
     def belief(self) -> str:
-        """The observer's belief in a few words."""
-        told = f"belief in the truth {self.labels['belief']:.2f}"
-        return f"{told}, misled" if self.labels["misled"] else told
+        """The observer's belief in a few words; several, where each agent has an observer."""
+        beliefs = " ".join(f"{belief:.2f}" for belief in np.ravel(self.labels["belief"]))
+        misled = np.any(self.labels["misled"])
+        return f"belief in the truth {beliefs}{', misled' if misled else ''}"
 
 
 def moments(game: Scenario, act: Act, seed: int) -> Iterator[Moment]:

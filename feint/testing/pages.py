@@ -44,21 +44,23 @@ COMMON = ("num_envs", "external", "labels", "autoreset")
 def page(subject: Subject) -> None:
     """The class docstring is a whole page, and what is declared is described.
 
-    All `SECTIONS`; a row of the Arguments table for every keyword but the `COMMON` ones; a word on
-    each pair kind, on those too that the game does not have; a row or a line on each preset.
+    All `SECTIONS`; a row of the Arguments table for every keyword but the `COMMON` ones (or in the
+    table of a base class that the section names); a word on each pair kind, on those too that the
+    game does not have; a word on each preset.
     `deception` is one line, metrics have descriptions, and conditions and presets name arguments
     that exist.
     """
     cls = subject.scenario
-    text = inspect.getdoc(cls) or ""
-    sections = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", text, re.M | re.S))
+    sections = _sections(cls)
     wanted = (*SECTIONS, *(["Presets"] if cls.presets else []))
     missing = [name for name in wanted if not sections.get(name, "").strip()]
     assert not missing, f"the page lacks {', '.join(missing)}; it has {', '.join(sections)}"
     keywords = parameters(cls)
-    table = [line for line in sections["Arguments"].splitlines() if line.startswith("|")]
-    named = {name for line in table for name in re.findall(r"`(\w+)`", line.split("|")[1])}
-    untold = [name for name in keywords if name not in (*COMMON, *named)]
+    named = _rows(cls)
+    told = {*COMMON, *named}.union(
+        *(_rows(base) for base in cls.__mro__[1:] if f"`{base.__name__}`" in sections["Arguments"])
+    )
+    untold = [name for name in keywords if name not in told]
     assert not untold, f"the page's Arguments table lacks {', '.join(untold)}"
     gone = sorted(named - set(keywords))
     assert not gone, f"the page's Arguments table has what is no argument: {', '.join(gone)}"
@@ -76,6 +78,19 @@ def page(subject: Subject) -> None:
         for name, arguments in tables.items():
             strange = sorted(set(arguments) - set(keywords))
             assert not strange, f"{what} {name!r} has no such argument: {', '.join(strange)}"
+
+
+def _sections(cls: type) -> dict[str, str]:
+    """The page's sections by title."""
+    text = inspect.getdoc(cls) or ""
+    return dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", text, re.M | re.S))
+
+
+def _rows(cls: type) -> set[str]:
+    """The names in the first column of a page's Arguments table."""
+    lines = _sections(cls).get("Arguments", "").splitlines()
+    table = [line.split("|")[1] for line in lines if line.startswith("|")]
+    return {name for cell in table for name in re.findall(r"`(\w+)`", cell)}
 
 
 def _mentions(text: str, name: str) -> bool:
@@ -126,8 +141,8 @@ def _candidates(parameter: inspect.Parameter) -> Iterator[tuple[Any, bool]]:
         yield -1e300, float not in kinds
         yield 1e300, float not in kinds
     if kinds <= {str, type(None)} and str in kinds:
-        # A path or a name may be anything; a default says that there are choices.
-        yield "no such choice", isinstance(parameter.default, str)
+        # A path or a name may be anything; a default that is not empty says that there are choices.
+        yield "no such choice", bool(parameter.default)
         yield 3, True
     if any(isinstance(kind, type) and issubclass(kind, Mapping) for kind in kinds):
         yield {"nobody": None}, True
@@ -146,7 +161,10 @@ def _kinds(annotation: Any) -> set[Any]:
 
 
 def parameters(cls: type[Scenario]) -> dict[str, inspect.Parameter]:
-    """The constructor's parameters, annotations resolved; through `**kwargs` to the base's too."""
+    """The constructor's parameters, annotations resolved; through `**kwargs` to the base's too.
+
+    What a class itself hands to its base is no parameter of the class.
+    """
     found: dict[str, inspect.Parameter] = {}
     for base in cls.__mro__:
         if base is Scenario:
@@ -157,10 +175,22 @@ def parameters(cls: type[Scenario]) -> dict[str, inspect.Parameter]:
         own.pop("self", None)
         rest = [p for p in own.values() if p.kind is p.VAR_KEYWORD]
         kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-        found = {**{k: p for k, p in own.items() if p.kind not in kinds}, **found}
+        named = {k: p for k, p in own.items() if p.kind not in kinds and k not in found}
+        found |= {k: p for k, p in named.items() if not found or _is_free(cls, p)}
         if not rest:
             break
     return found
+
+
+def _is_free(cls: type[Scenario], parameter: inspect.Parameter) -> bool:
+    """Whether a base's parameter can be given to `cls`, and is not filled in by it."""
+    try:
+        cls(**{parameter.name: parameter.default})
+    except TypeError as error:
+        if f"multiple values for keyword argument {parameter.name!r}" in str(error):
+            return False
+        raise
+    return True
 
 
 def presets(subject: Subject) -> str:
@@ -181,6 +211,8 @@ def presets(subject: Subject) -> str:
             with suppress(Skip):
                 try:
                     _assert_plays(make())
+                except Skip:
+                    raise
                 except Exception as error:
                     raise AssertionError(f"preset {name!r}, {view}: {error}") from error
     return ", ".join(names)

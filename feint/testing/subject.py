@@ -130,7 +130,7 @@ def legal_move(env: Any, action: np.ndarray) -> Any:
     game = env.unwrapped.scenario
     if isinstance(env.unwrapped, gym.vector.VectorEnv):
         return legal(game, action[:, None])[:, 0]
-    chosen = legal(game, action[None, None])[0, 0]
+    chosen = np.asarray(legal(game, np.asarray(action)[None, None])[0, 0])
     return chosen.item() if chosen.ndim == 0 else chosen  # Discrete takes integers, not arrays
 
 
