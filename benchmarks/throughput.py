@@ -13,6 +13,10 @@ CPU time is that of all threads of the worker that plays. Each peer gets its bes
 first: its ways of resetting and of taking actions, one core or all. The contestants then take
 turns, so that a busy machine slows all of them.
 
+In the same run, every registered scenario at several batches, as a learner meets it (one agent is
+moved, by legal actions of its scripted random policy that were recorded beforehand and are replayed
+from a snapshot); a peer that is not installed is left out, with a note.
+
     make peers                        # once: the peers' own environment
     python benchmarks/throughput.py
 """
@@ -20,26 +24,24 @@ turns, so that a busy machine slows all of them.
 import json
 import os
 import platform
-import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
-from statistics import median
 from typing import Any
 
+import scenario_speed
 import tyro
+from contest import HERE, Contestant, Setting, short, take_turns
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from feint.files import write_atomically
+from feint.files import check_writable, write_atomically
 
-HERE = Path(__file__).resolve().parent
+SCHEMA = 2  #: of the results; 1 had two scenarios, and no summary of them
 INSTALL = "make peers"
 
 
@@ -59,123 +61,13 @@ class Config:
     """The interpreter of the environment that holds the peers."""
 
 
-@dataclass(frozen=True)
-class Setting:
-    """One way to run a worker: on one core or on all, and what `prepare` takes."""
-
-    one_core: bool
-    options: dict[str, Any]
-
-    def __str__(self) -> str:
-        cores = "one core" if self.one_core else "all cores"
-        return ", ".join([*(f"{k} {v}" for k, v in self.options.items()), cores])
-
-
-#: Sections of the table: the last has our registered scenarios, labels off.
-OURS, LIKE, OTHER, SWEEP = "ours", "like for like", "other use", "sweep"
+#: Sections of the table.
+OURS, LIKE, OTHER = "ours", "like for like", "other use"
 KINDS = {
     OURS: "Feint",
     LIKE: "Like for like",
     OTHER: "Other uses (no target)",
-    SWEEP: "Feint's scenarios by batch",
 }
-
-
-@dataclass
-class Contestant:
-    """A row of the table."""
-
-    label: str
-    kind: str
-    worker: str
-    candidates: list[Setting]
-    note: str  #: what the row is
-    targets: dict[str, float] = field(default_factory=dict)  #: ratio that each row of ours needs
-    floor: float | None = None  #: steps per CPU second that a row of ours needs
-    tried: dict[str, float] = field(default_factory=dict)  #: steps per CPU second by setting
-    setting: Setting | None = None  #: the best of them
-    samples: list[dict[str, float]] = field(default_factory=list)
-    versions: dict[str, str] = field(default_factory=dict)
-    absent: str = ""  #: why there is nothing to measure
-
-    def rates(self, clock: str = "cpu_s") -> list[float]:
-        """Steps per second of each measurement, by "cpu_s" or "wall_s"."""
-        return [sample["steps"] / sample[clock] for sample in self.samples]
-
-
-class Absent(Exception):
-    """A peer is not installed."""
-
-
-class Worker:
-    """A process that plays on request (see `peers/protocol.py`).
-
-    Raises:
-        Absent: when the interpreter or a package is not there.
-        RuntimeError: when it ends for another reason instead of answering.
-    """
-
-    def __init__(self, python: Path, name: str, one_core: bool) -> None:
-        if not python.exists():
-            raise Absent(f"no {python}")
-        self._errors = tempfile.TemporaryFile("w+")
-        self._process = subprocess.Popen(
-            [python, HERE / "peers" / f"{name}_worker.py"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            preexec_fn=_keep_to_one_core if one_core else None,
-        )
-        self.versions: dict[str, str] = self._read()["versions"]
-
-    def measure(self, seconds: float, options: dict[str, Any]) -> dict[str, float]:
-        """Play for about `seconds` after a warm-up: {steps, cpu_s, wall_s}."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"seconds": seconds, "setting": options}) + "\n")
-        self._process.stdin.flush()
-        return self._read()
-
-    def close(self) -> None:
-        """End the process by ending its input."""
-        self._process.communicate()
-        self._errors.close()
-
-    def _read(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if line.startswith("{"):  # libraries print, too
-                return json.loads(line)
-        self._errors.seek(0)
-        errors = self._errors.read().strip()
-        last = errors.rpartition("\n")[2]
-        if last.startswith("ModuleNotFoundError"):
-            raise Absent(last)
-        raise RuntimeError(f"a worker ended with {self._process.wait()}:\n{errors}")
-
-
-def _keep_to_one_core() -> None:
-    """Pool sizes follow from this; it also spares one-core settings the wakeful idle threads."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-
-
-class Pool:
-    """Workers by name and cores, started when first asked for."""
-
-    def __init__(self, peers_python: Path, stack: ExitStack) -> None:
-        self._peers_python = peers_python
-        self._stack = stack
-        self._workers: dict[tuple[str, bool], Worker] = {}
-
-    def get(self, name: str, one_core: bool) -> Worker:
-        """The running worker; starts it on the first call."""
-        key = name, one_core
-        if key not in self._workers:
-            python = Path(sys.executable) if name == "feint" else self._peers_python
-            self._workers[key] = Worker(python, name, one_core)
-            self._stack.callback(self._workers[key].close)
-        return self._workers[key]
 
 
 def contestants(batch: int) -> list[Contestant]:
@@ -224,48 +116,8 @@ def contestants(batch: int) -> list[Contestant]:
             "100 steps in one compiled call, best batch: all actions are known beforehand and "
             "built in, so no agent can answer an observation",
         ),
-        *(
-            Contestant(
-                f"{game}, {n}", SWEEP, "feint", feint(game, n), f"batch {n}",
-                floor=2e6 if n == 1024 else None,
-            )
-            for game in ("PhysicalDeception", "RoomSignal")
-            for n in (1, 64, 1024, 16384)
-        ),
+        *scenario_speed.rows(),
     ]  # fmt: skip
-
-
-def choose(row: Contestant, pool: Pool, seconds: float) -> None:
-    """Find the row's best setting, or write down why it is absent."""
-    try:
-        for setting in row.candidates:
-            worker = pool.get(row.worker, setting.one_core)
-            row.versions = worker.versions
-            sample = worker.measure(seconds, setting.options)
-            row.tried[str(setting)] = sample["steps"] / sample["cpu_s"]
-    except Absent as error:
-        if row.worker == "feint":
-            raise
-        row.absent = str(error)
-        return
-    row.setting = max(row.candidates, key=lambda setting: row.tried[str(setting)])
-
-
-def measure(config: Config, say: Callable[[str], None]) -> list[Contestant]:
-    """All rows, measured in turns."""
-    rows = contestants(config.batch)
-    with ExitStack() as stack:
-        pool = Pool(config.peers_python, stack)
-        for row in rows:
-            say(f"{row.label}: choosing among {len(row.candidates)}")
-            choose(row, pool, config.seconds / 2)
-        for turn in range(config.rounds):
-            for row in rows:
-                if row.setting is not None:
-                    say(f"round {turn + 1} of {config.rounds}: {row.label}")
-                    worker = pool.get(row.worker, row.setting.one_core)
-                    row.samples.append(worker.measure(config.seconds, row.setting.options))
-    return rows
 
 
 def ratios(rows: list[Contestant]) -> list[dict[str, Any]]:
@@ -275,7 +127,7 @@ def ratios(rows: list[Contestant]) -> list[dict[str, Any]]:
     peers = [row for row in measured if row.kind in (LIKE, OTHER)]
     found = []
     for mine, peer in product(ours, peers):
-        ratio = median(mine.rates()) / median(peer.rates())
+        ratio = mine.rate() / peer.rate()
         target = peer.targets.get(mine.label)
         met = None if target is None else ratio >= target
         named = {"ours": mine.label, "peer": peer.label, "kind": peer.kind}
@@ -286,6 +138,7 @@ def ratios(rows: list[Contestant]) -> list[dict[str, Any]]:
 def report(rows: list[Contestant]) -> dict[str, Any]:
     """All that was measured, and where."""
     return {
+        "schema": SCHEMA,
         "what": "env-steps per CPU second, physical deception under MPE's rules, 3 agents moved",
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "cpu": _cpu_model(),
@@ -295,20 +148,19 @@ def report(rows: list[Contestant]) -> dict[str, Any]:
                 "kind": row.kind,
                 "note": row.note,
                 "setting": str(row.setting) if row.setting else None,
-                "steps_per_cpu_s": median(row.rates()) if row.samples else None,
-                "steps_per_wall_s": median(row.rates("wall_s")) if row.samples else None,
+                "steps_per_cpu_s": row.rate() if row.samples else None,
+                "steps_per_wall_s": row.rate("wall_s") if row.samples else None,
                 "samples": row.samples,
                 "tried": row.tried,
                 "versions": row.versions,
                 "absent": row.absent or None,
                 "floor": row.floor,
-                "floor_met": median(row.rates()) >= row.floor
-                if row.samples and row.floor
-                else None,
+                "floor_met": row.floor_met(),
             }
             for row in rows
         },
         "ratios": ratios(rows),
+        "scenarios": scenario_speed.summary(rows),
     }
 
 
@@ -332,13 +184,8 @@ def show(rows: list[Contestant], console: Console) -> None:
             target = f"{each['ratio']:,.1f}x, target {each['target']:,g}x: {verdict}"
             console.print(f"{each['ours']} / {each['peer']}: {target}")
     for row in rows:
-        if row.samples and row.floor:
-            verdict = "met" if median(row.rates()) >= row.floor else "not met"
-            rate = f"{_short(median(row.rates()))}, target {_short(row.floor)}: {verdict}"
-            console.print(f"{row.label}: {rate}")
-    for row in rows:
-        if row.kind != SWEEP:
-            wall = f"; {_short(median(row.rates('wall_s')))}/s of wall time" if row.samples else ""
+        if row.kind in KINDS:
+            wall = f"; {short(row.rate('wall_s'))}/s of wall time" if row.samples else ""
             best = f"; best setting: {row.setting}" if len(row.candidates) > 1 else ""
             console.print(f"{row.label}: {row.absent or row.note + best + wall}", style="dim")
 
@@ -347,13 +194,9 @@ def _cells(row: Contestant, against: list[dict[str, Any] | None]) -> list[str]:
     if not row.samples:
         return [f"  {row.label}", "absent", f"`{INSTALL}`"]
     rates = row.rates()
-    spread = f"{_short(min(rates))}..{_short(max(rates))}"
+    spread = f"{short(min(rates))}..{short(max(rates))}"
     times = [f"{each['ratio']:,.1f}x" if each else "" for each in against]
-    return [f"  {row.label}", _short(median(rates)), spread, *times]
-
-
-def _short(rate: float) -> str:
-    return f"{rate / 1e6:.2f} M" if rate >= 1e5 else f"{rate / 1e3:.1f} k"
+    return [f"  {row.label}", short(row.rate()), spread, *times]
 
 
 def _cpu_model() -> str:
@@ -364,14 +207,17 @@ def _cpu_model() -> str:
 
 
 def main(config: Config) -> None:
-    """Measure, print the table, and keep the results."""
+    """Measure, print the tables, and keep the results."""
+    check_writable(config.out)
     console = Console(width=None if sys.stdout.isatty() else 110)
+    rows = contestants(config.batch)
     with console.status("starting") as status:
-        rows = measure(config, status.update)
+        take_turns(rows, config.peers_python, config.rounds, config.seconds, status.update)
     sizes = {"rounds": config.rounds, "seconds": config.seconds, "batch": config.batch}
     results = report(rows) | {"config": sizes}
     write_atomically(config.out, json.dumps(results, indent=1) + "\n")
     show(rows, console)
+    console.print(scenario_speed.table(rows))
     console.print(f"written to {config.out}")
 
 
