@@ -100,9 +100,6 @@ class Scenario(abc.ABC):
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
     #: Agents move one after the other: only the action of the one in `to_move` counts.
     turn_based: ClassVar[bool] = False
-    #: What a masked-out action does where it does not raise: "forfeit" ends its mover's game,
-    #: "null" stands for a move that the page names.
-    masked_out: ClassVar[Literal["forfeit", "null"]] = "forfeit"
 
     agents: tuple[str, ...]
     focal: str

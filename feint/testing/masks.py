@@ -8,6 +8,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from feint.envs.core import Scenario
+from feint.testing.pages import parameters
 from feint.testing.subject import (
     SEED,
     Skip,
@@ -30,23 +31,25 @@ def action_masks(subject: Subject) -> str:
 
     (num_envs, num_actions), all True in rows of agents who are not to move; `info["action_mask"]`
     is the core's, and MaskablePPO's `get_action_masks` finds it; scripted policies never choose
-    what is masked out. Whoever does that all the same: with `illegal="raise"` the step raises
-    ValueError and changes nothing; with the default the game ends at once, and nobody in it fares
-    worse than the mover (unless the scenario sets `masked_out = "null"`: then its page says what
-    such a move does).
+    what is masked out. What happens to whoever does it all the same is the argument `illegal`:
+    with "raise" the step raises ValueError and changes nothing; with "forfeit", the usual default,
+    the game ends at once, and nobody in it fares worse than the mover. Another default stands for
+    a move that the page names, such as "null".
     """
     game = subject.core(GAMES, external="all", autoreset="next_step")
     game.reset(seed=SEED)
     masked = [agent for agent in game.agents if game.action_masks(agent) is not None]
     if not masked:
         raise Skip("no masks: every action of the space may be played")
+    rules = parameters(type(game))
+    assert "illegal" in rules, "there are masks, but no argument `illegal` that says what they mean"
     for actions in joint_actions(game, 2 * game.max_steps, SEED):
         _assert_well_formed(game, masked)
         game.step(legal(game, actions))
     _assert_shown(subject)
     _assert_scripts_obey(subject)
-    refused, forfeited = _refuses(subject), _punishes(subject)
-    return f"{refused} masked-out actions refused, {forfeited} punished"
+    refused, played = _refuses(subject), _plays(subject, rules["illegal"].default)
+    return f"{refused} masked-out actions refused, {played} played"
 
 
 def _assert_well_formed(game: Scenario, masked: list[str]) -> None:
@@ -191,8 +194,8 @@ def _assert_views_refuse(subject: Subject) -> None:
             env.reset()
 
 
-def _punishes(subject: Subject) -> int:
-    """By default a masked-out action ends the game to its mover's loss; returns how many did."""
+def _plays(subject: Subject, rule: str) -> int:
+    """What is masked out, played under the default rule; returns how many were."""
     game = subject.core(GAMES, external="all", autoreset="freeze")
     game.reset(seed=SEED)
     tried = 0
@@ -207,7 +210,7 @@ def _punishes(subject: Subject) -> int:
             tried += 1
             earned = [float(rewards[i]) for rewards in step.rewards]
             assert np.isfinite(earned).all(), f"a masked-out action earns {earned}"
-            if game.masked_out == "null":
+            if rule != "forfeit":
                 continue
             who = game.external[k]
             assert step.terminated[i], f"{who} played what is masked out, and its game goes on"

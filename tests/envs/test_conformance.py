@@ -66,7 +66,7 @@ def without_meaning(env_id: str, kwargs: dict[str, Any]) -> set[str]:
     if not game.presets:
         missing.add("presets")
     if isinstance(game.observation_space(game.focal), gym.spaces.Text):
-        missing.add("sb3_api")
+        missing |= {"sb3_api", "pettingzoo_aec"}  # SB3 has no texts, nor PettingZoo's api_test
     if type(game).blind is Scenario.blind:
         missing.add("blinding")
     return missing
