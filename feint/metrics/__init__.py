@@ -2,6 +2,7 @@
 
 * `scores`: how a scenario declares what it measures;
 * `belief`: what an observer who assumes honesty believes, and when it is misled;
+* `paths`: how deceptive a path is, node by node and as a whole (Masters & Sardina 2017);
 * `rates`: lie rates, shares of counted steps, differences between paired episodes;
 * `statistics`: intervals, for counts (Wilson), episodes and training seeds (bootstrap);
 * `verdict`: honest, damaged, collapsed, unchanged or partial, computed with one set of thresholds.
@@ -10,6 +11,18 @@ It needs numpy and scipy only, and loads `scipy.stats` when an interval is first
 """
 
 from feint.metrics.belief import MISLED_BELOW, cost_difference_belief, misled, misled_rate
+from feint.metrics.paths import (
+    PathScore,
+    cost_differences,
+    deceptive_density,
+    deceptive_extent,
+    deceptive_magnitude,
+    goal_posterior,
+    last_deceptive_point,
+    radius_of_maximum_probability,
+    score_path,
+    truthful_nodes,
+)
 from feint.metrics.rates import lie_rate, paired_difference, share
 from feint.metrics.scores import Metric
 from feint.metrics.statistics import Interval, bootstrap, bootstrap_by_group, summary, wilson
@@ -37,17 +50,27 @@ __all__ = [
     "Judgement",
     "Metric",
     "Outcome",
+    "PathScore",
     "Verdict",
     "bootstrap",
     "bootstrap_by_group",
     "cost_difference_belief",
+    "cost_differences",
+    "deceptive_density",
+    "deceptive_extent",
+    "deceptive_magnitude",
     "gap_closed",
+    "goal_posterior",
     "judge",
+    "last_deceptive_point",
     "lie_rate",
     "misled",
     "misled_rate",
     "paired_difference",
+    "radius_of_maximum_probability",
+    "score_path",
     "share",
     "summary",
+    "truthful_nodes",
     "wilson",
 ]
