@@ -37,7 +37,7 @@ class Entry:
 SCENARIOS = (
     Entry("PhysicalDeception", "feint.envs.physical_deception"),
     Entry("RoomSignal", "feint.envs.room_signal"),
-    Entry("CheapTalk", "feint.envs.cheap_talk"),
+    Entry("DeceptivePath", "feint.envs.deceptive_path"),
 )
 
 

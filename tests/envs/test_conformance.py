@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from feint.envs import SCENARIOS, scenario_class
-from feint.envs.core import Pairs, Scenario
+from feint.envs.core import Pairs
+from feint.envs.deceptive_path import DeceptivePath
 from feint.envs.physical_deception import PhysicalDeception
 from feint.envs.room_signal import RoomSignal
 from feint.envs.views import ScenarioEnv, ScenarioVectorEnv
@@ -28,12 +29,12 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"rules": "mpe", "num_good": 3, "continuous_actions": True, "skip": ("dial",)},
     ],
     "RoomSignal": [{}, {"attention": True}, {"num_rooms": 2, "num_nuisance": 1}],
-    "CheapTalk": [
+    "DeceptivePath": [
         {},
-        *CheapTalk.presets.values(),
-        {"receiver": "sceptical", "attention": True},
-        # Against a best response the truth is an equilibrium's strategy: there no lie pays.
-        {"receiver": "bayes", "skip": ("dial",)},
+        DeceptivePath.presets["easy"],
+        DeceptivePath.presets["hard"],
+        {"attention": True, "diagonal": True, "recogniser": "logistic"},
+        {"map": "A.......B\n" + ".........\n" * 10 + "..#.S.#..\n........."},
     ],
 }
 
