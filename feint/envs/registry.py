@@ -37,7 +37,8 @@ class Entry:
 SCENARIOS = (
     Entry("PhysicalDeception", "feint.envs.physical_deception"),
     Entry("RoomSignal", "feint.envs.room_signal"),
-    Entry("DeceptivePath", "feint.envs.deceptive_path"),
+    Entry("Oversight", "feint.envs.oversight"),
+    #     Entry("Sandbagging", "feint.envs.sandbagging"),
 )
 
 

@@ -2,7 +2,7 @@
 
 import math
 import numbers
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,3 +50,45 @@ def check_choice(name: str, value: Any, choices: Collection[str]) -> str:
         known = f"must be one of {', '.join(map(repr, choices))}" if choices else "has no choices"
         raise ValueError(f"{name} {known}, got {value!r}")
     return value
+
+
+def check_rate(name: str, value: Any) -> float:
+    """`value` as a float in [0, 1], or ValueError."""
+    return check_float(name, value, at_least=0.0, at_most=1.0)
+
+
+def check_moves(name: str, moves: Any, num_envs: int, sizes: Sequence[int]) -> np.ndarray:
+    """Discrete actions as (num_envs, len(sizes)) int64, column `k` in 0..sizes[k]-1, or ValueError.
+
+    The second axis may be left out where there is one column.
+    """
+    moves, shape = np.asarray(moves), (num_envs, len(sizes))
+    fits = moves.shape == shape or (len(sizes) == 1 and moves.shape == (num_envs,))
+    if moves.dtype.kind not in "iu" or not fits:
+        raise ValueError(
+            f"{name} must be integers of shape {shape}, got {moves.dtype} of shape {moves.shape}"
+        )
+    moves = moves.reshape(shape)
+    for k, size in enumerate(sizes):
+        low, high = moves[:, k].min(), moves[:, k].max()
+        if low < 0 or high >= size:
+            raise ValueError(f"{name} must lie in 0..{size - 1}, got {low}..{high}")
+    return moves.astype(np.int64)
+
+
+def check_opponents(
+    opponents: Any, agents: Sequence[str], focal: str, external: Sequence[str]
+) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """The opponents that play, by agent; ValueError unless somebody plays the focal agent."""
+    if opponents is not None and not isinstance(opponents, Mapping):
+        raise ValueError(f"opponents must map agents to callables, got {opponents!r}")
+    for agent, act in (opponents or {}).items():
+        check_choice("opponents", agent, agents)
+        if not callable(act):
+            raise ValueError(f"opponents[{agent!r}] must be a callable, got {act!r}")
+    cast = {a: act for a, act in (opponents or {}).items() if a not in external}
+    if focal not in (*external, *cast):
+        raise ValueError(
+            f"nobody plays {focal}: name it in external, or pass opponents={{{focal!r}: ...}}"
+        )
+    return cast
