@@ -38,7 +38,7 @@ SCENARIOS = (
     Entry("PhysicalDeception", "feint.envs.physical_deception"),
     Entry("RoomSignal", "feint.envs.room_signal"),
     Entry("Oversight", "feint.envs.oversight"),
-    #     Entry("Sandbagging", "feint.envs.sandbagging"),
+    Entry("Sandbagging", "feint.envs.sandbagging"),
 )
 
 

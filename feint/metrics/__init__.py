@@ -2,7 +2,7 @@
 
 * `scores`: how a scenario declares what it measures;
 * `belief`: what an observer who assumes honesty believes, and when it is misled;
-* `paths`: how deceptive a path is, node by node and as a whole (Masters & Sardina 2017);
+* `capability`: what a test says of a capability, and the gap that sandbagging leaves;
 * `rates`: lie rates, shares of counted steps, differences between paired episodes;
 * `statistics`: intervals, for counts (Wilson), episodes and training seeds (bootstrap);
 * `verdict`: honest, damaged, collapsed, unchanged or partial, computed with one set of thresholds.
@@ -11,18 +11,7 @@ It needs numpy and scipy only, and loads `scipy.stats` when an interval is first
 """
 
 from feint.metrics.belief import MISLED_BELOW, cost_difference_belief, misled, misled_rate
-from feint.metrics.paths import (
-    PathScore,
-    cost_differences,
-    deceptive_density,
-    deceptive_extent,
-    deceptive_magnitude,
-    goal_posterior,
-    last_deceptive_point,
-    radius_of_maximum_probability,
-    score_path,
-    truthful_nodes,
-)
+from feint.metrics.capability import capability_interval, measured_capability, sandbagging_gap
 from feint.metrics.rates import lie_rate, paired_difference, share
 from feint.metrics.scores import Metric
 from feint.metrics.statistics import Interval, bootstrap, bootstrap_by_group, summary, wilson
@@ -54,6 +43,7 @@ __all__ = [
     "Verdict",
     "bootstrap",
     "bootstrap_by_group",
+    "capability_interval",
     "cost_difference_belief",
     "cost_differences",
     "deceptive_density",
@@ -64,11 +54,11 @@ __all__ = [
     "judge",
     "last_deceptive_point",
     "lie_rate",
+    "measured_capability",
     "misled",
     "misled_rate",
     "paired_difference",
-    "radius_of_maximum_probability",
-    "score_path",
+    "sandbagging_gap",
     "share",
     "summary",
     "truthful_nodes",

@@ -50,7 +50,7 @@ def draw(game: "Oversight", i: int) -> render.Picture:
 def _draw_meter(game: "Oversight", i: int, picture: render.Picture) -> None:
     """One box per item, made ones first; the shortcuts that are known have a ring."""
     state, shift = game.state, game.params.shift
-    picture.text(0.5, 0.31, f"the meter says {state.items[i]} items", size=0.034)
+    picture.text(0.5, 0.31, f"meter: {state.items[i]}", size=0.034)
     pitch = 0.9 / shift
     made = int(state.items[i] - state.faked[i])
     for k in range(shift):
