@@ -9,9 +9,10 @@ import pytest
 
 from feint.envs import SCENARIOS, scenario_class
 from feint.envs.core import Pairs
-from feint.envs.deceptive_path import DeceptivePath
+from feint.envs.oversight import Oversight
 from feint.envs.physical_deception import PhysicalDeception
 from feint.envs.room_signal import RoomSignal
+from feint.envs.sandbagging import Sandbagging
 from feint.envs.views import ScenarioEnv, ScenarioVectorEnv
 from feint.testing import CHECKS, Subject, check_scenario
 
@@ -29,13 +30,8 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"rules": "mpe", "num_good": 3, "continuous_actions": True, "skip": ("dial",)},
     ],
     "RoomSignal": [{}, {"attention": True}, {"num_rooms": 2, "num_nuisance": 1}],
-    "DeceptivePath": [
-        {},
-        DeceptivePath.presets["easy"],
-        DeceptivePath.presets["hard"],
-        {"attention": True, "diagonal": True, "recogniser": "logistic"},
-        {"map": "A.......B\n" + ".........\n" * 10 + "..#.S.#..\n........."},
-    ],
+    "Oversight": [{}, {"attention": True}, *Oversight.presets.values()],
+    "Sandbagging": [{}, {"attention": True}, *Sandbagging.presets.values()],
 }
 
 

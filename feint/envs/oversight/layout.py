@@ -19,7 +19,11 @@ class Layout:
 
     def under_eye(self, obs: np.ndarray) -> np.ndarray:
         """Where the overseer sees (or records) what is done now, (n,) bool."""
-        return (obs[:, [self.there, self.looking, self.in_sight]] > 0.5).all(axis=1)
+        return self.visible(obs) & (obs[:, self.looking] > 0.5)
+
+    def visible(self, obs: np.ndarray) -> np.ndarray:
+        """Where the overseer would see what is done now if it looked, (n,) bool."""
+        return (obs[:, self.there] > 0.5) & (obs[:, self.in_sight] > 0.5)
 
     def unseen_for_good(self, obs: np.ndarray) -> np.ndarray:
         """Where what is done now is not seen before the shift is over, (n,) bool."""
@@ -42,7 +46,7 @@ class Layout:
         away, looks = obs.copy(), obs.copy()
         away[:, self.looking] = 0.0
         looks[:, self.looking] = 1.0
-        return Pairs(away, looks, (obs[:, [self.there, self.in_sight]] > 0.5).all(axis=1))
+        return Pairs(away, looks, self.visible(obs))
 
     def viewpoint(self, obs: np.ndarray, rng: np.random.Generator) -> Pairs:
         """I look at my own work with the overseer's eyes / nobody looks: `belief` turned round."""

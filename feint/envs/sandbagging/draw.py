@@ -52,9 +52,7 @@ def draw(game: "Sandbagging", i: int) -> render.Picture:
     return picture
 
 
-def _bar(
-    picture: render.Picture, y: float, text: str, value: float, colour: render.Colour
-) -> None:
+def _bar(picture: render.Picture, y: float, text: str, value: float, colour: render.Colour) -> None:
     picture.text(0.5, y + 0.05, text, size=0.03)
     picture.box((0.1, y), (0.9, y + 0.025), render.PALE)
     if value > 0.0:
