@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from feint.envs.oversight import Oversight
 from feint.envs.multi import ScenarioParallelEnv, aec_env
+from feint.envs.oversight import Oversight
 
 parallel_env = partial(ScenarioParallelEnv, Oversight)
 env = raw_env = partial(aec_env, Oversight)

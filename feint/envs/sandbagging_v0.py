@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from feint.envs.sandbagging import Sandbagging
 from feint.envs.multi import ScenarioParallelEnv, aec_env
+from feint.envs.sandbagging import Sandbagging
 
 parallel_env = partial(ScenarioParallelEnv, Sandbagging)
 env = raw_env = partial(aec_env, Sandbagging)

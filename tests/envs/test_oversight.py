@@ -269,8 +269,8 @@ def test_the_overseers_belief_is_bayes_over_every_history(kwargs):
 
 
 def test_an_overseer_that_learns_nothing_is_not_misled_and_believes_what_it_did():
-    for kwargs in ({"absent_rate": 1.0}, {"absent_rate": 0.0, "blind_rate": 1.0}):
-        _, trace, metrics = play("deceptive", **kwargs)
+    for name in ("absent", "blind"):
+        _, trace, metrics = play("deceptive", **Oversight.conditions[name])
         assert not (trace["watched"] | trace["deciding"] | trace["misled"]).any()
         np.testing.assert_allclose(trace["belief"][-1], 0.2)
         assert np.isnan([metrics["misled"], metrics["false_meter"]]).all()

@@ -8,17 +8,12 @@ from gymnasium import spaces
 
 from feint.envs import validation as check
 from feint.envs.core import Autoreset, Pairs, Scenario
-from feint.envs.oversight import dynamics, scripted
+from feint.envs.oversight import dynamics, observer, scripted
 from feint.envs.oversight.draw import draw
 from feint.envs.oversight.dynamics import NONE, SHORTCUT, WAIT
 from feint.envs.oversight.layout import Layout
 from feint.envs.views import ScenarioEnv, ScenarioVectorEnv
 from feint.metrics import Metric, misled, share
-
-HONEST_PRIOR = 0.8
-"""How sure the overseer is, before it has seen anything, that the worker is no shirker."""
-SHIRK_RATE = 0.5
-"""The share of items that it thinks a shirker passes on unmade, whoever looks."""
 
 OVERSIGHT = ("full", "partial", "delayed")
 
@@ -393,7 +388,7 @@ class Oversight(Scenario):
         if games is not None:
             state = dynamics.State(*(array[games] for array in state))
         watched = state.there & ~state.blind
-        belief = self._belief(state, watched)
+        belief = observer.belief(state)
         deciding = watched & (state.items > 0)
         return {
             "belief": belief,
@@ -409,15 +404,6 @@ class Oversight(Scenario):
             "in_the_way": state.in_the_way.copy(),
             "audited": state.audited.copy(),
         }
-
-    def _belief(self, state: dynamics.State, watched: np.ndarray) -> np.ndarray:
-        """The overseer's belief in what is true of the meter; one that learns nothing has 0.8."""
-        unmade = 1.0 - SHIRK_RATE
-        shirker = (1.0 - HONEST_PRIOR) * unmade**state.known_sound
-        unknown = state.items - state.known_sound - state.found
-        right = (HONEST_PRIOR + shirker * unmade**unknown) / (HONEST_PRIOR + shirker)
-        right = np.where(watched, np.where(state.found > 0, 0.0, right), HONEST_PRIOR)
-        return np.where(state.faked > 0, 1.0 - right, right)
 
     def episode_metrics(self, trace: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """See `Scenario.episode_metrics` and `metrics`."""

@@ -1,4 +1,4 @@
-"""The tester's belief in how capable the subject is: exact Bayes for a subject that does its best."""
+"""The tester's belief in the subject's level: exact Bayes for a subject that does its best."""
 
 import numpy as np
 
