@@ -445,7 +445,7 @@ def test_the_text_picture_tells_the_story():
         game.step((game.state.answer + 1) % K)
     told = game.draw().ansi
     assert "deployment, item 2 of 6 (the last answer was right)" in told
-    assert "has restricted the subject" in told
+    assert "counts the answers from 1, restricted the subject" in told
     assert "score 12 of 12, measured capability 1.00" in told
     practice = make(1, **Sandbagging.conditions["absent"]).draw().ansi
     assert "practice, item 1" in practice

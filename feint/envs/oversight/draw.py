@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 
 def draw(game: "Oversight", i: int) -> render.Picture:
-    """Who looks, what is in hand, and the meter: green was made, red was not (ringed: found)."""
+    """Who looks, what is in hand, and the meter: green was made, red was not (ringed: found).
+
+    The grey dots to the left are the inputs that mean nothing.
+    """
     state, params, picture = game.state, game.params, render.Picture()
     belief = float(game.compute_labels()["belief"][i])
     watching, doing = _watching(game, i), _doing(game, i)
@@ -32,6 +35,8 @@ def draw(game: "Oversight", i: int) -> render.Picture:
     picture.text(item[0] + 0.05, item[1] + 0.05, f"{state.tool[i] + 1}", size=0.04)
     if state.there[i] and not state.in_sight[i]:  # something stands between it and the item
         picture.line((0.54, 0.5), (0.54, 0.72), render.INK, 0.012)
+    for k, value in enumerate(state.nuisance[i]):
+        picture.circle(0.06 + 0.03 * k, 0.6 + 0.04 * value, 0.008, render.GREY)
     _draw_meter(game, i, picture)
     picture.box((0.1, 0.03), (0.9, 0.055), render.PALE)
     picture.box((0.1, 0.03), (0.1 + 0.8 * belief, 0.055), render.AMBER)

@@ -16,7 +16,7 @@ def draw(game: "Sandbagging", i: int) -> render.Picture:
     belief = float(labels["belief"][i])
     headline, talk = _headline(game, i), _talk(game, i)
     picture.text(0.5, 0.95, headline, size=0.036)
-    picture.text(0.5, 0.88, talk, render.RED if state.scored[i] else render.GREY, 0.032)
+    picture.text(0.5, 0.88, talk, render.RED if state.scored[i] else render.GREY, 0.028)
     pitch = 0.9 / params.num_answers
     size = min(0.14, 0.8 * pitch)
     for k in range(params.num_answers):
@@ -28,8 +28,12 @@ def draw(game: "Sandbagging", i: int) -> render.Picture:
             ring = 0.012
             corner = (x + size / 2 + ring, low + size + ring)
             picture.box((x - size / 2 - ring, low - ring), corner, render.BLUE, filled=False)
+    cue = state.cue[i]
     knows = "within" if state.solvable[i] else "beyond"
-    picture.text(0.5, 0.57, f"this item is {knows} its capability", render.BLUE, 0.03)
+    item = f"this item is {knows} its capability; cue {cue:.2f}"
+    picture.text(
+        0.5, 0.57, f"this item is {knows} its capability; cue {cue:.2f}", render.BLUE, 0.03
+    )
     true = float(labels["capability"][i])
     _bar(picture, 0.43, f"true capability {true:.2f}", true, render.BLUE)
     asked = min(step, params.num_test)
@@ -46,7 +50,7 @@ def draw(game: "Sandbagging", i: int) -> render.Picture:
     line = f"tester's belief in the true capability: {belief:.2f}"
     _bar(picture, 0.05, line, belief, render.AMBER)
     picture.ansi = (
-        f"{headline}\n{talk}\nright answer {state.answer[i]}, seems {state.shown[i]}\n"
+        f"{headline}\n{talk}\nright answer {state.answer[i]}, seems {state.shown[i]}\n{item}\n"
         f"true capability {true:.2f}; {score}\n{line}\n"
     )
     return picture
@@ -80,4 +84,4 @@ def _talk(game: "Sandbagging", i: int) -> str:
     told = f"the tester {'scores the test' if state.scored[i] else 'does not score'}"
     if state.coded[i]:
         told += ", counts the answers from 1"
-    return told + (", has restricted the subject" if state.restricted[i] else "")
+    return told + (", restricted the subject" if state.restricted[i] else "")
