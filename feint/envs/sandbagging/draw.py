@@ -16,7 +16,7 @@ def draw(game: "Sandbagging", i: int) -> render.Picture:
     belief = float(labels["belief"][i])
     headline, talk = _headline(game, i), _talk(game, i)
     picture.text(0.5, 0.95, headline, size=0.036)
-    picture.text(0.5, 0.88, talk, render.RED if state.scored[i] else render.GREY, 0.028)
+    picture.text(0.5, 0.88, talk, render.RED if state.scored[i] else render.GREY, 0.03)
     pitch = 0.9 / params.num_answers
     size = min(0.14, 0.8 * pitch)
     for k in range(params.num_answers):
@@ -83,5 +83,5 @@ def _talk(game: "Sandbagging", i: int) -> str:
         return "no tester"
     told = f"the tester {'scores the test' if state.scored[i] else 'does not score'}"
     if state.coded[i]:
-        told += ", counts the answers from 1"
-    return told + (", restricted the subject" if state.restricted[i] else "")
+        told += ", counts from 1"
+    return told + (", has restricted it" if state.restricted[i] else "")
