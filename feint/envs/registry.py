@@ -37,8 +37,7 @@ class Entry:
 SCENARIOS = (
     Entry("PhysicalDeception", "feint.envs.physical_deception"),
     Entry("RoomSignal", "feint.envs.room_signal"),
-    Entry("Oversight", "feint.envs.oversight"),
-    Entry("Sandbagging", "feint.envs.sandbagging"),
+    Entry("HiddenRole", "feint.envs.hidden_role"),
 )
 
 

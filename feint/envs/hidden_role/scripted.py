@@ -1,0 +1,94 @@
+"""The focal agent's scripted policies; they see only what it sees."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from feint.envs.hidden_role.dynamics import (
+    ACCUSE,
+    BREAK,
+    CLAIM,
+    EAST,
+    NORTH,
+    SOUTH,
+    STAY,
+    STRIKE,
+    TASKS,
+    USE,
+    VOTE,
+    WEST,
+)
+
+if TYPE_CHECKING:
+    from feint.envs.hidden_role.scenario import HiddenRole
+
+
+def act(game: "HiddenRole", policy: str, obs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Actions, (n,) int64, for (n, obs_dim) observations."""
+    if policy == "random":
+        return rng.integers(0, game.num_actions, len(obs))
+    layout = game.layout
+    phase = obs[:, layout.phase].argmax(axis=1)
+    actions = np.zeros(len(obs), np.int64)
+    actions[phase == TASKS] = _work(game, obs[phase == TASKS])
+    mine = layout.own_seat(obs)
+    if policy == "honest":
+        actions[phase == CLAIM] = ACCUSE + mine[phase == CLAIM]
+        return actions
+    prowls = phase == TASKS
+    actions[prowls] = _prowl(game, obs[prowls], actions[prowls])
+    if policy == "deceptive":
+        actions[phase == CLAIM] = ACCUSE + layout.players + mine[phase == CLAIM]
+        actions[phase == VOTE] = _join(game, obs[phase == VOTE])
+    return actions
+
+
+def _work(game: "HiddenRole", obs: np.ndarray) -> np.ndarray:
+    """Free whom I see stuck, else work at the nearest unfinished station."""
+    stations, rows = game.layout.stations_of(obs), game.layout.players_of(obs)
+    ways = np.concatenate([stations[:, :, :2], rows[:, :, 1:3]], axis=1)
+    ways = np.rint(ways * (game.params.size - 1)).astype(np.int64)
+    far = np.abs(ways).sum(axis=2).astype(float)
+    wanted = np.concatenate([stations[:, :, 2] < 1.0, rows[:, :, 5] > 0.5], axis=1)
+    # Who is stuck comes first, and so do those who see me: behind the glass I can free nobody.
+    seen = obs[:, game.layout.watched] > 0.5
+    wanted[:, game.layout.stations :] &= seen[:, None]
+    far[:, game.layout.stations :] -= 100.0
+    far[~wanted] = np.inf
+    goal = far.argmin(axis=1)
+    rows_at = np.arange(len(obs))
+    dx, dy = ways[rows_at, goal].T
+    reach = goal >= game.layout.stations  # a player is reached from the next cell, too
+    there = np.abs(dx) + np.abs(dy) <= reach
+    return np.where(wanted.any(axis=1), np.where(there, USE, _towards(dx, dy)), STAY)
+
+
+def _towards(dx: np.ndarray, dy: np.ndarray) -> np.ndarray:
+    """A move along the longer way."""
+    along, across = np.where(dx > 0, EAST, WEST), np.where(dy > 0, NORTH, SOUTH)
+    return np.where(np.abs(dx) > np.abs(dy), along, across)
+
+
+def _prowl(game: "HiddenRole", obs: np.ndarray, working: np.ndarray) -> np.ndarray:
+    """Go for, and strike, the only crew member in sight; undo work unseen; else look busy."""
+    layout = game.layout
+    rows, crew = layout.players_of(obs), layout.crew_in_sight(obs)
+    ways = np.rint(rows[:, :, 1:3] * (game.params.size - 1))
+    touched = crew & (np.abs(ways).sum(axis=2) <= 1)
+    watched = obs[:, layout.watched] > 0.5
+    prowls = watched & (obs[:, layout.ready] > 0.5) & (crew.sum(axis=1) == 1)
+    dx, dy = ways[np.arange(len(obs)), crew.argmax(axis=1)].T
+    stations = layout.stations_of(obs)
+    undone = (stations[:, :, 2] > 0) & (stations[:, :, 2] < 1)
+    here = ((stations[:, :, :2] == 0).all(axis=2) & undone).any(axis=1)
+    breaks = watched & here & ~crew.any(axis=1)
+    working = np.where(breaks, BREAK, working)
+    return np.where(prowls, np.where(touched.any(axis=1), STRIKE, _towards(dx, dy)), working)
+
+
+def _join(game: "HiddenRole", obs: np.ndarray) -> np.ndarray:
+    """Vote for the crew member whom most have accused; skip if nobody is."""
+    rows = game.layout.players_of(obs)
+    accused = (game.layout.said_of(obs) > 0.5).sum(axis=1)
+    accused[(rows[:, :, 3] < 0.5) | (rows[:, :, 4] > 0.5)] = 0
+    return np.where(accused.any(axis=1), 1 + accused.argmax(axis=1), 0)
