@@ -80,19 +80,21 @@ def forbidden(state, clock, params, chosen, active):
 
 
 @kernel
-def cancel(state, clock, params, chosen, active):
-    """Turn what is masked out into the null action."""
+def cancel(state, clock, params, scripted, chosen, active):
+    """Turn what is masked out into the null action; who is `scripted` chooses well by itself."""
     for i in range(active.size):
         if active[i]:
             phase = phase_of(clock.step[i], params.round_steps)
             for a in range(chosen.shape[1]):
-                if not allowed(state, params, phase, i, a, chosen[i, a]):
+                if not scripted[a] and not allowed(state, params, phase, i, a, chosen[i, a]):
                     chosen[i, a] = 0
 
 
 @kernel
 def script(state, clock, params, member, scripted, chosen, active):
     """Choose for the agents that are `scripted`, (P,) bool, into `chosen` (num_envs, P)."""
+    # Whole states are slow to pass on in a hot loop: numba counts references to each array.
+    pos, station, progress = state.pos, state.station, state.progress
     for i in range(active.size):
         if not active[i]:
             continue
@@ -104,7 +106,11 @@ def script(state, clock, params, member, scripted, chosen, active):
                 continue
             draws = uniform4(clock.seed[i], clock.episode[i], t + 1, a)
             if phase == TASKS:
-                chosen[i, a] = _on_the_grid(state, params, i, a, s, draws)
+                side = 1 if a == 0 and state.contact[i] != TOGETHER else 0
+                act = _mischief(state, params, i, s, side) if a < params.num_saboteurs else 0
+                if act == 0:
+                    act = _labour(pos, station, progress, i, s, side, params.task_work, draws)
+                chosen[i, a] = act
             elif a >= params.num_saboteurs:
                 chosen[i, a] = _crew_says(state, member, phase, i, s)
             else:
@@ -112,36 +118,37 @@ def script(state, clock, params, member, scripted, chosen, active):
 
 
 @kernel
-def _on_the_grid(state, params, i, a, s, draws):
-    """Work at the nearest station; a saboteur strikes, or breaks things, when no crew looks on."""
-    side = 1 if a == 0 and state.contact[i] != TOGETHER else 0
-    saboteur = a < params.num_saboteurs
-    if saboteur:
-        focal, onlookers = state.seat[i, 0], 0
-        for v in range(state.seat.shape[1]):
-            if state.alive[i, v] and not state.saboteur[i, v]:
-                seen = meets(state.contact[i], focal, s, v)
-                onlookers += seen and near(state.pos, i, s, v, params.sight)
-        if state.ready[i, s] and onlookers == 1 and prey(state, i, s) != NONE:
-            return STRIKE
-        here = station_here(state, i, s, side, params.task_work)
-        if onlookers == 0 and here != NONE and state.progress[i, side, here] > 0:
-            return BREAK
+def _mischief(state, params, i, s, side):
+    """Strike a crew member whom nobody else of the crew sees; undo work unseen; else 0."""
+    focal, onlookers = state.seat[i, 0], 0
+    for v in range(state.seat.shape[1]):
+        if state.alive[i, v] and not state.saboteur[i, v]:
+            seen = meets(state.contact[i], focal, s, v)
+            onlookers += seen and near(state.pos, i, s, v, params.sight)
+    if side == 0 and state.ready[i, s] and onlookers == 1 and prey(state, i, s) != NONE:
+        return STRIKE
+    here = station_here(state, i, s, side, params.task_work)
+    if onlookers == 0 and here != NONE and state.progress[i, side, here] > 0:
+        return BREAK
+    return 0
+
+
+@kernel
+def _labour(pos, station, progress, i, s, side, task_work, draws):
+    """Work at the nearest unfinished station, or go there, sometimes astray."""
     if draws[0] < STRAY:
         return NORTH + int(4 * draws[1])
-    best, goal, stations = 1_000_000, NONE, state.station.shape[1]
+    best, goal, stations = 1_000_000, NONE, station.shape[1]
     for k in range(stations):
-        if state.progress[i, side, k] >= params.task_work:
+        if progress[i, side, k] >= task_work:
             continue
-        dx = state.station[i, k, 0] - state.pos[i, s, 0]
-        dy = state.station[i, k, 1] - state.pos[i, s, 1]
+        dx, dy = station[i, k, 0] - pos[i, s, 0], station[i, k, 1] - pos[i, s, 1]
         far = abs(dx) + abs(dy) - (3 if k == s % stations else 0)  # so that they spread out
         if far < best:
             best, goal = far, k
     if goal == NONE:
         return 0
-    dx = state.station[i, goal, 0] - state.pos[i, s, 0]
-    dy = state.station[i, goal, 1] - state.pos[i, s, 1]
+    dx, dy = station[i, goal, 0] - pos[i, s, 0], station[i, goal, 1] - pos[i, s, 1]
     if dx == 0 and dy == 0:
         return USE
     if abs(dx) > abs(dy):

@@ -1,5 +1,6 @@
 """What a game of HiddenRole looks like: the grid from above, and the talk beside it."""
 
+import math
 from typing import TYPE_CHECKING
 
 from feint.envs import render
@@ -47,6 +48,8 @@ def draw(game: "HiddenRole", i: int) -> render.Picture:
     for (x, y), done in zip(state.station[i].tolist(), state.progress[i, 0], strict=True):
         a, b = place(x - 0.42, y - 0.42), place(x + 0.42, y + 0.42)
         picture.box(a, b, render.GREY, filled=False)
+        if done == 0:
+            continue
         share = done / game.params.task_work
         picture.box(a, (a[0] + share * (b[0] - a[0]), a[1] + 0.2 * cell), render.GREEN)
     for s in range(game.num_players):
@@ -66,9 +69,10 @@ def _player(game: "HiddenRole", i: int, s: int, picture, place, cell: float) -> 
     state = game.state
     x, y = state.pos[i, s].tolist()
     sharing = [v for v in range(game.num_players) if (state.pos[i, v] == (x, y)).all()]
-    shift = 0.0 if len(sharing) == 1 else 0.22 * (2 * sharing.index(s) / (len(sharing) - 1) - 1)
-    px, py = place(x + shift, y + 0.1)
-    radius = 0.26 * cell
+    crowd = len(sharing)  # in a ring, each a little smaller
+    turn, spread = 2 * math.pi * sharing.index(s) / crowd, 0.0 if crowd == 1 else 0.24
+    px, py = place(x + spread * math.cos(turn), y + 0.1 + spread * math.sin(turn))
+    radius = (0.26 if crowd < 3 else 0.17) * cell
     if state.saboteur[i, s]:
         picture.circle(px, py, 1.3 * radius, render.RED)
     picture.circle(px, py, radius, COLOURS[s] if state.alive[i, s] else render.GREY)
@@ -93,6 +97,7 @@ def _legend(game: "HiddenRole", i: int) -> list[str]:
     lines = [
         f"focal player: {_letter(int(state.seat[i, 0]))} ({contact[int(state.contact[i])]})",
         "red ring: saboteur",
+        "light cells: what it sees",
         f"work done: {done} %",
         f"belief in its guilt: {labels['belief'][i]:.2f}",
         f"alarm: {QUADRANTS[scene]}" if scene != NONE else "no alarm",

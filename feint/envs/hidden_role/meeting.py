@@ -179,13 +179,24 @@ def look(state, member, games, belief, beliefs, suspicion):
 
     `belief` (k,), `beliefs` (k, C) and `suspicion` (k, C, P) are in the agents' order.
     """
-    players, crew = member.shape[1], beliefs.shape[1]
+    sets, players = member.shape
+    crew, weight, seat, alive = beliefs.shape[1], state.weight, state.seat, state.alive
+    first = players - crew
     for j in range(games.size):
         i = games[j]
-        focal = state.seat[i, 0]
-        belief[j] = mean_belief(state, member, i, focal)
+        total, living = 0.0, 0
         for c in range(crew):
-            w = state.seat[i, players - crew + c]
-            beliefs[j, c] = belief_in(state, member, i, w, focal)
+            w, rival = seat[i, first + c], 0.0
             for a in range(players):
-                suspicion[j, c, a] = marginal(state.weight, member, i, w, state.seat[i, a])
+                p, s = 0.0, seat[i, a]
+                for h in range(sets):
+                    if member[h, s]:
+                        p += weight[i, w, h]
+                suspicion[j, c, a] = p
+                if a >= first:
+                    rival = max(rival, p)
+            beliefs[j, c] = suspicion[j, c, 0] / (suspicion[j, c, 0] + rival)
+            if alive[i, w]:
+                total += beliefs[j, c]
+                living += 1
+        belief[j] = total / living if living else 0.5
