@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from feint.envs.multi import ScenarioParallelEnv, aec_env
 from feint.envs.hidden_role import HiddenRole
+from feint.envs.multi import ScenarioParallelEnv, aec_env
 
 parallel_env = partial(ScenarioParallelEnv, HiddenRole)
 env = raw_env = partial(aec_env, HiddenRole)

@@ -9,7 +9,7 @@ import pytest
 
 from feint.envs import SCENARIOS, scenario_class
 from feint.envs.core import Pairs
-from feint.envs.oversight import Oversight
+from feint.envs.hidden_role import HiddenRole
 from feint.envs.physical_deception import PhysicalDeception
 from feint.envs.room_signal import RoomSignal
 from feint.envs.sandbagging import Sandbagging
@@ -30,8 +30,11 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"rules": "mpe", "num_good": 3, "continuous_actions": True, "skip": ("dial",)},
     ],
     "RoomSignal": [{}, {"attention": True}, {"num_rooms": 2, "num_nuisance": 1}],
-    "Oversight": [{}, {"attention": True}, *Oversight.presets.values()],
-    "Sandbagging": [{}, {"attention": True}, *Sandbagging.presets.values()],
+    "HiddenRole": [
+        {},
+        *HiddenRole.presets.values(),
+        {"attention": True, "num_players": 4},
+    ],
 }
 
 
