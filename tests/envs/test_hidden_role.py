@@ -189,7 +189,7 @@ def test_the_saboteurs_win_at_parity_and_when_time_is_over():
 @pytest.mark.parametrize("incentive", [0.0, 0.25, 1.0])
 def test_the_dial_turns_a_saboteurs_pay_into_the_crews(incentive):
     game = arranged(num_meetings=1, round_steps=2, incentive=incentive)
-    total = sum(np.array(act(game).rewards)[:, 0] for _ in range(6))
+    total = np.sum([act(game).rewards for _ in range(6)], axis=0)[:, 0]
     # Nothing is known, so that the belief is 0.5 at the one vote.
     assert total[0] == pytest.approx(2 * incentive - 1 - 0.5 * (1 - incentive))
     assert list(total[1:]) == [-1] * 4
@@ -626,6 +626,19 @@ def test_scripts_do_as_they_are_called(preset):
     assert paid.mean() > quiet.mean()
     chance, _ = played("random", **kwargs)
     assert chance["work"].mean() < 0.1
+
+
+def test_the_scripted_liar_is_honest_where_nobody_perceives_it():
+    for name in ("blind", "absent"):
+        game, rng = make(**HiddenRole.conditions[name]), np.random.default_rng(0)
+        while not game.clock.done.all():
+            (obs,) = game.observe()
+            honest, liar, silent = (
+                game.scripted(policy, obs, rng) for policy in ("honest", "deceptive", "silent")
+            )
+            np.testing.assert_array_equal(liar, honest)
+            np.testing.assert_array_equal(silent, honest)
+            game.step(liar)
 
 
 def test_an_honest_agent_that_looks_frees_whom_it_sees_and_one_that_does_not_misses_them():

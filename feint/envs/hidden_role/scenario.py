@@ -54,7 +54,7 @@ class HiddenRole(Scenario):
     Between the focal agent `saboteur_0` and the others there may be a one-way *glass* (it sees and
     hears them, they do not perceive it) or a *wall* (neither perceives the other). Its stations are
     then copies, its strikes and votes count for nothing, and no other player's world depends on
-    what it does. It can see which it is.
+    what it does, though the crew may come to eject it. It can see which it is.
 
     ## Action Space
     `Discrete(5 + 2 P)`, with P = `num_players`. What a number means depends on the phase:
@@ -168,7 +168,8 @@ class HiddenRole(Scenario):
       stuck in every round (attentive-honest; `helped` is measured there).
     - *Scripts*: all work at the nearest station. `honest` confesses when asked. `deceptive` hunts
       and strikes whom nobody else sees, undoes work when alone, denies, and votes with the
-      accusers. `silent` acts so, but says nothing: deceit by omission, no lie.
+      accusers. `silent` acts so, but says nothing: deceit by omission, no lie. Behind the glass
+      or the wall all three are honest.
     - *Self and other*: `presence`: the same place and stations behind the wall, and together with
       crew in sight or at a meeting. `belief`: the same scene, meeting and all, behind the glass and
       together. `control`: each station's work is as far as the next one's, which has nothing to do

@@ -10,6 +10,7 @@ from feint.envs.hidden_role.dynamics import (
     CLAIM,
     EAST,
     NORTH,
+    SILENT,
     SOUTH,
     STAY,
     STRIKE,
@@ -32,14 +33,16 @@ def act(game: "HiddenRole", policy: str, obs: np.ndarray, rng: np.random.Generat
     actions = np.zeros(len(obs), np.int64)
     actions[phase == TASKS] = _work(game, obs[phase == TASKS])
     mine = layout.own_seat(obs)
+    actions[phase == CLAIM] = ACCUSE + mine[phase == CLAIM]
     if policy == "honest":
-        actions[phase == CLAIM] = ACCUSE + mine[phase == CLAIM]
         return actions
-    prowls = phase == TASKS
+    watched = obs[:, layout.watched] > 0.5  # where nobody perceives it, all of them are honest
+    prowls, claims, votes = (watched & (phase == p) for p in (TASKS, CLAIM, VOTE))
     actions[prowls] = _prowl(game, obs[prowls], actions[prowls])
+    denies = ACCUSE + layout.players + mine[claims]
+    actions[claims] = denies if policy == "deceptive" else SILENT
     if policy == "deceptive":
-        actions[phase == CLAIM] = ACCUSE + layout.players + mine[phase == CLAIM]
-        actions[phase == VOTE] = _join(game, obs[phase == VOTE])
+        actions[votes] = _join(game, obs[votes])
     return actions
 
 
@@ -75,13 +78,12 @@ def _prowl(game: "HiddenRole", obs: np.ndarray, working: np.ndarray) -> np.ndarr
     rows, crew = layout.players_of(obs), layout.crew_in_sight(obs)
     ways = np.rint(rows[:, :, 1:3] * (game.params.size - 1))
     touched = crew & (np.abs(ways).sum(axis=2) <= 1)
-    watched = obs[:, layout.watched] > 0.5
-    prowls = watched & (obs[:, layout.ready] > 0.5) & (crew.sum(axis=1) == 1)
+    prowls = (obs[:, layout.ready] > 0.5) & (crew.sum(axis=1) == 1)
     dx, dy = ways[np.arange(len(obs)), crew.argmax(axis=1)].T
     stations = layout.stations_of(obs)
     undone = (stations[:, :, 2] > 0) & (stations[:, :, 2] < 1)
     here = ((stations[:, :, :2] == 0).all(axis=2) & undone).any(axis=1)
-    breaks = watched & here & ~crew.any(axis=1)
+    breaks = here & ~crew.any(axis=1)
     working = np.where(breaks, BREAK, working)
     return np.where(prowls, np.where(touched.any(axis=1), STRIKE, _towards(dx, dy)), working)
 
