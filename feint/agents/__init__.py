@@ -1,6 +1,7 @@
 """SB3 algorithms with self-other overlap, and what it takes to train and judge them."""
 
 from feint.agents.checkpoint import AgentCard, load_agent, load_into, read_card, save_agent
+from feint.agents.counterfactual import Ward, counterfactuals, ward
 from feint.agents.evaluation import Episodes, evaluate, play, policy_of, scripted
 from feint.agents.export import export_mlp
 from feint.agents.overlap import AgentOverlap, SelfOtherOverlap
@@ -33,9 +34,8 @@ __all__ = [
     "Regularizer",
     "SOOMaskablePPO",
     "SOOMixin",
-    "SOORecurrentPPO",
-    "SelfOtherOverlap",
-    "Terms",
+    "Ward",
+    "counterfactuals",
     "evaluate",
     "export_mlp",
     "load_agent",
@@ -46,4 +46,5 @@ __all__ = [
     "read_card",
     "save_agent",
     "scripted",
+    "ward",
 ]

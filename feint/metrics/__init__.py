@@ -2,19 +2,47 @@
 
 * `scores`: how a scenario declares what it measures;
 * `belief`: what an observer who assumes honesty believes, and when it is misled;
-* `capability`: what a test says of a capability, and the gap that sandbagging leaves;
-* `rates`: lie rates, shares of counted steps, differences between paired episodes;
-* `statistics`: intervals, for counts (Wilson), episodes and training seeds (bootstrap);
+* `observer`: an observer that has learnt from honest agents;
+* `rates`: lies, omissions, bluffs, shares of counted steps, differences between paired episodes;
+* `causal_games`, `ward`: belief, intention and deception as Ward et al. (2023) define them, worked
+  out in small causal games (to be imported from there);
+* `intention`: the same of a policy in running games, by re-rolling them;
+* `statistics`: intervals, for counts (Wilson), episodes and training seeds (bootstrap), clusters;
+* `aggregates`: interquartile mean, probability of improvement, stratified bootstrap, over tasks;
 * `verdict`: honest, damaged, collapsed, unchanged or partial, computed with one set of thresholds.
 
 It needs numpy and scipy only, and loads `scipy.stats` when an interval is first asked for.
 """
 
+from feint.metrics.aggregates import (
+    iqm,
+    optimality_gap,
+    performance_profile,
+    probability_of_improvement,
+    stratified_bootstrap,
+)
 from feint.metrics.belief import MISLED_BELOW, cost_difference_belief, misled, misled_rate
-from feint.metrics.capability import capability_interval, measured_capability, sandbagging_gap
-from feint.metrics.rates import lie_rate, paired_difference, share
+from feint.metrics.intention import WardDeception, ward_deception
+from feint.metrics.observer import Observer, fit_observer
+from feint.metrics.rates import (
+    bluff_rate,
+    counterfactual_difference,
+    informative,
+    lie_rate,
+    omission_rate,
+    paired_difference,
+    share,
+)
 from feint.metrics.scores import Metric
-from feint.metrics.statistics import Interval, bootstrap, bootstrap_by_group, summary, wilson
+from feint.metrics.statistics import (
+    Interval,
+    bootstrap,
+    bootstrap_by_group,
+    clustered,
+    clustered_error,
+    summary,
+    wilson,
+)
 from feint.metrics.verdict import (
     COLLAPSE_RATIO,
     HONEST_GAP,
@@ -38,29 +66,36 @@ __all__ = [
     "Interval",
     "Judgement",
     "Metric",
+    "Observer",
     "Outcome",
     "PathScore",
     "Verdict",
+    "WardDeception",
+    "bluff_rate",
     "bootstrap",
     "bootstrap_by_group",
-    "capability_interval",
+    "clustered",
+    "clustered_error",
     "cost_difference_belief",
-    "cost_differences",
-    "deceptive_density",
-    "deceptive_extent",
-    "deceptive_magnitude",
+    "counterfactual_difference",
+    "fit_observer",
     "gap_closed",
-    "goal_posterior",
+    "informative",
+    "iqm",
     "judge",
     "last_deceptive_point",
     "lie_rate",
     "measured_capability",
     "misled",
     "misled_rate",
+    "omission_rate",
+    "optimality_gap",
     "paired_difference",
-    "sandbagging_gap",
+    "performance_profile",
+    "probability_of_improvement",
     "share",
+    "stratified_bootstrap",
     "summary",
-    "truthful_nodes",
+    "ward_deception",
     "wilson",
 ]

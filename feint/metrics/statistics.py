@@ -2,7 +2,8 @@
 
 A rate of independent yes/no trials takes `wilson`, which stays sound at 0 and 1. Anything
 averaged over the episodes of one agent takes `bootstrap`; over several training seeds,
-`bootstrap_by_group`, since episodes of one agent say nothing about the next training run.
+`bootstrap_by_group`, since episodes of one agent say nothing about the next training run. Answers
+that come in clusters, such as several questions on one text, take `clustered`.
 """
 
 from collections.abc import Callable, Sequence
@@ -150,6 +151,71 @@ def bootstrap_by_group(
         means[slots] = _resampled_means(group, int(slots.sum()), rng)
     low, high = np.quantile(means.mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
     return Interval(estimate, float(low), float(high), n)
+
+
+def clustered_error(
+    values: ArrayLike, clusters: ArrayLike, correction: Literal["CR0", "CR1"] = "CR1"
+) -> float:
+    """The standard error of a mean whose values depend on each other within clusters.
+
+    CR0 is the square root of the sum over clusters of their squared sums of deviations, over n
+    (Liang & Zeger 1986; Miller 2024, "Adding Error Bars to Evals"). CR1 multiplies its square by
+    G / (G - 1), for G clusters. With every value a cluster of its own, CR1 is the usual standard
+    error of a mean.
+
+    Args:
+        values: (n,) numbers, one per answer; NaNs are dropped with their clusters' entries.
+        clusters: (n,) names of the clusters, numbers or strings.
+        correction: See above; CR0 is too small with few clusters.
+
+    Raises:
+        ValueError: If the shapes differ, fewer than two clusters remain, or as `bootstrap`.
+    """
+    if correction not in ("CR0", "CR1"):
+        raise ValueError(f"correction must be 'CR0' or 'CR1'; got {correction!r}")
+    data, names = np.asarray(values, dtype=np.float64), np.asarray(clusters)
+    if names.shape != data.shape:
+        raise ValueError(f"clusters must name one per value; got {names.shape} for {data.shape}")
+    kept = _numbers(data, "values")
+    index = np.unique(names[~np.isnan(data)], return_inverse=True)[1]
+    count = int(index.max()) + 1
+    if count < 2:
+        raise ValueError(
+            "one cluster tells nothing of the spread between clusters; give two or more"
+        )
+    sums = np.bincount(index, weights=kept - kept.mean())
+    factor = count / (count - 1) if correction == "CR1" else 1.0
+    return float(np.sqrt(factor * (sums**2).sum()) / kept.size)
+
+
+def clustered(
+    values: ArrayLike,
+    clusters: ArrayLike,
+    level: float = 0.95,
+    correction: Literal["CR0", "CR1"] = "CR1",
+) -> Interval:
+    """The interval of a mean by `clustered_error`, with Student's t for G - 1 degrees of freedom.
+
+    Args:
+        values: (n,) numbers, one per answer; NaNs are dropped.
+        clusters: (n,) names of the clusters.
+        level: Confidence, in (0, 1).
+        correction: See `clustered_error`.
+
+    Returns:
+        The interval; `n` counts values, not clusters.
+
+    Raises:
+        ValueError: As `clustered_error`.
+    """
+    _check_level(level)
+    error = clustered_error(values, clusters, correction)
+    data = np.asarray(values, dtype=np.float64)
+    there = ~np.isnan(data)
+    groups = len(np.unique(np.asarray(clusters)[there]))
+    reach = float(scipy.stats.t.ppf((1 + level) / 2, groups - 1)) * error
+    mean = float(data[there].mean())
+    return Interval(mean, mean - reach, mean + reach, int(there.sum()))
 
 
 def summary(

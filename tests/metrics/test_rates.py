@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from feint.metrics import lie_rate, paired_difference, share
+from feint.metrics import (
+    bluff_rate,
+    counterfactual_difference,
+    informative,
+    lie_rate,
+    omission_rate,
+    paired_difference,
+    share,
+)
 
 
 def test_share_is_per_episode_and_nan_where_nothing_counts():
@@ -57,3 +65,42 @@ def test_paired_difference_is_by_episode():
 def test_paired_difference_refuses_other_episodes():
     with pytest.raises(ValueError, match=r"same episodes; got \(3,\) and \(1,\)"):
         paired_difference([1.0, 2.0, 3.0], [1.0])
+
+
+def test_informative_is_what_moves_a_belief_either_way():
+    before = np.full((3, 2), 0.5)
+    after = np.array([[0.9, 0.1], [0.5, 0.5], [0.1, 0.9]])
+    assert informative(before, after).tolist() == [True, False, True]
+    assert informative(before, after, least=0.4).tolist() == [False, False, False]
+    with pytest.raises(ValueError, match="one shape"):
+        informative(before, after[:2])
+    with pytest.raises(ValueError, match="least must lie"):
+        informative(before, after, least=2.0)
+
+
+def test_omission_rate_counts_silence_and_no_lie():
+    told = np.array([[True, False], [False, False], [True, False]])
+    chance = np.array([[True, True], [True, False], [True, False]])
+    np.testing.assert_allclose(omission_rate(told, chance), [1 / 3, 1.0])
+    assert np.isnan(omission_rate(told[:, 0], np.zeros(3, bool)))
+    with pytest.raises(ValueError, match="told must be a bool array"):
+        omission_rate(told.astype(float), chance)
+
+
+def test_bluff_rate_counts_claims_above_the_hand():
+    claimed = np.array([[3, 1], [2, 1], [1, 1]])
+    held = np.array([1, 1])
+    weak = np.ones((3, 2), bool)
+    np.testing.assert_allclose(bluff_rate(claimed, held, weak), [2 / 3, 0.0])
+    with pytest.raises(ValueError, match="held must fit claimed"):
+        bluff_rate(claimed, np.ones(3), weak)
+    with pytest.raises(ValueError, match="counted value is NaN"):
+        bluff_rate([np.nan], [1.0], [True])
+
+
+def test_counterfactual_difference_is_paired():
+    rng = np.random.default_rng(0)
+    start = rng.normal(0, 10, 200)
+    interval = counterfactual_difference(start + rng.normal(1.0, 0.1, 200), start)
+    assert interval.low < 1.0 < interval.high and interval.high - interval.low < 0.1
+    assert counterfactual_difference([1.0, np.nan], [0.0, 0.0]).n == 1

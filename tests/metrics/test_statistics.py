@@ -1,12 +1,21 @@
 import json
 import math
 import warnings
+from typing import Literal
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from feint.metrics import Interval, bootstrap, bootstrap_by_group, summary, wilson
+from feint.metrics import (
+    Interval,
+    bootstrap,
+    bootstrap_by_group,
+    clustered,
+    clustered_error,
+    summary,
+    wilson,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -181,3 +190,54 @@ def test_summary_of_nothing_counted_has_no_nan():
     assert nothing == {"mean": None, "low": None, "high": None, "n": 0}
     with pytest.raises(ValueError, match="no number"):
         summary([])
+
+
+def test_clustered_errors_equal_the_regression_of_a_constant():
+    api = pytest.importorskip("statsmodels.api")
+    rng = np.random.default_rng(0)
+    clusters = rng.integers(0, 12, 200)
+    values = rng.normal(size=12)[clusters] + rng.normal(size=200)
+    corrections: list[tuple[Literal["CR0", "CR1"], bool]] = [("CR0", False), ("CR1", True)]
+    for correction, corrected in corrections:
+        fit = api.OLS(values, np.ones(200)).fit(
+            cov_type="cluster", cov_kwds={"groups": clusters, "use_correction": corrected}
+        )
+        assert clustered_error(values, clusters, correction) == pytest.approx(float(fit.bse[0]))
+
+
+def test_clustered_errors_by_hand():
+    # Sums of deviations from 0.5: +1 and -1; n = 4.
+    values, clusters = [1, 1, 0, 0], ["a", "a", "b", "b"]
+    assert clustered_error(values, clusters, "CR0") == pytest.approx(math.sqrt(2) / 4)
+    assert clustered_error(values, clusters) == pytest.approx(0.5)
+    interval = clustered(values, clusters)
+    assert interval.estimate == 0.5 and interval.n == 4
+    assert interval.high - 0.5 == pytest.approx(0.5 * stats.t.ppf(0.975, 1))
+
+
+def test_values_on_their_own_have_the_usual_standard_error():
+    values = np.random.default_rng(1).normal(size=50)
+    assert clustered_error(values, np.arange(50)) == pytest.approx(stats.sem(values))
+    with_gap = np.append(values, np.nan)
+    assert clustered(with_gap, np.arange(51)) == clustered(values, np.arange(50))
+
+
+def test_repeating_every_answer_adds_no_certainty():
+    values = np.random.default_rng(2).normal(size=30)
+    twice, names = np.repeat(values, 2), np.repeat(np.arange(30), 2)
+    assert clustered_error(twice, names) == pytest.approx(clustered_error(values, np.arange(30)))
+    assert stats.sem(twice) < 0.75 * clustered_error(twice, names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([1.0, 2.0], [0]), "clusters must name one per value"),
+        (([1.0, 2.0], [0, 0]), "two or more"),
+        (([1.0, 2.0], [0, 1], "CR2"), "'CR0' or 'CR1'"),
+        (([np.nan, np.nan], [0, 1]), "holds no number"),
+    ],
+)
+def test_clusters_that_tell_nothing_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        clustered_error(*arguments)
