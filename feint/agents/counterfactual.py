@@ -84,9 +84,13 @@ def ward(
     found = ward_deception(
         game, act, honest, hold=hold, on_average=on_average, knows=knows, seed=seed
     )
-    unaware = counterfactual_difference(
-        np.where(found.watched, found.misled, np.nan), found.misled_unaware
-    ) if found.watched.any() else None
+    unaware = (
+        counterfactual_difference(
+            np.where(found.watched, found.misled, np.nan), found.misled_unaware
+        )
+        if found.watched.any()
+        else None
+    )
     parts = ("false_belief", "pays", "responds", "knows")
     return Ward(
         deceives=found.rate,

@@ -47,6 +47,7 @@ class Sampler:
         self._generator.manual_seed(seed)
 
     def __call__(self, obs: np.ndarray) -> np.ndarray:
+        """Actions (n, ...) for observations (n, obs_dim)."""
         model, generator = self._model, self._generator
         with torch.no_grad():
             tensor = model.policy.obs_to_tensor(obs)[0]
@@ -72,6 +73,7 @@ class Script:
         self._rng = np.random.default_rng(seed)
 
     def __call__(self, obs: np.ndarray) -> np.ndarray:
+        """Actions (n, ...) for observations (n, obs_dim)."""
         return self._scenario.scripted(self._policy, obs, self._rng)
 
 

@@ -125,6 +125,10 @@ class CausalGame:
                 reached.add(variable.name)
         return tuple(v for v in self._variables if v in reached and v not in names)
 
+    def ancestors(self, name: str) -> tuple[str, ...]:
+        """Variables that `name` depends on, not counting itself, in causal order."""
+        return tuple(v for v in self._variables if name in self.descendants([v]))
+
     def play(self, policies: Policies, setting: Setting, do: Setting | None = None) -> Outcome:
         """What happens under `policies` in one setting.
 

@@ -30,7 +30,8 @@ fixes what the target does to what it does unaided, not to what it does when dec
 do not add up over acts and responses, 2 can differ from Ward's. Where a cut act would not be legal
 any more, the game's own rule for that applies, such as forfeit. A stochastic policy needs `reseed`,
 or its own noise passes for response; a policy with a memory is not supported. Whoever says the
-false thing to everybody, heeded or not, is no deceiver by 3 and 4: count its lies. One re-roll is
+false thing to everybody, heeded or not, is no deceiver by 3 and 4, though it is one by the exact
+definition: look at 1 and 2 alone, and count its lies. One re-roll is
 one draw of the world's luck, as the game will really draw it: what is judged is this act in this
 world, so that a lie which failed did not pay; `on_average` asks about the policy instead, as Ward's
 expected utilities do.

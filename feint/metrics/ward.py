@@ -15,7 +15,7 @@ from itertools import product
 from math import isclose
 from typing import Any
 
-from feint.metrics.causal_games import CausalGame, Outcome, Policies, Setting
+from feint.metrics.causal_games import CausalGame, Outcome, Policies, Setting, Variable
 
 Proposition = Callable[[Outcome], bool]
 """A statement about the outcome that is true or false, such as `lambda o: o["X"] == "strong"`."""
@@ -39,10 +39,11 @@ def acts_if_told(
     Told `truth`, it takes what is then best for it, all else in `policies` as it is; of several
     acts that are equally good, the one that it takes anyway, so that being told matters only
     where it pays. What it hears is weighed by the settings in which both that and what it sees
-    happen; where they never happen together, by those in which they would if the decisions that it
-    sees were set from outside. An agent that sees whether `phi` is true learns nothing by being
-    told so; told otherwise, it does what it does in the settings nearest to this one in which
-    `phi` is so (fewest chance variables differ, then the likeliest act).
+    happen; where they never happen together, by those in which they would if the others' earlier
+    decisions were made blindly, every way alike. An agent whose sight alone settles whether `phi`
+    is true, whatever the others decided, learns nothing by being told so; told otherwise, it does
+    what it does in the settings nearest to this one in which `phi` is so (fewest chance variables
+    differ, then the likeliest act).
 
     Raises:
         ValueError: If `phi` depends on the decision, which nobody can observe before it.
@@ -51,28 +52,29 @@ def acts_if_told(
     variable, act = game[decision], own[decision]
     _check_observable(game, policies, decision, phi)
 
-    def weights(do: Setting) -> list[tuple[Setting, float, bool]]:
-        played = ((e, p, game.play(policies, e, do)) for e, p in game.settings)
+    def cases(*forced: Setting) -> list[tuple[Setting, Setting, float, bool]]:
+        played = ((e, do, p, game.play(policies, e, do)) for do in forced for e, p in game.settings)
         return [
-            (e, p, bool(phi(outcome)))
-            for e, p, outcome in played
+            (e, do, p, bool(phi(outcome)))
+            for e, do, p, outcome in played
             if all(outcome[name] == own[name] for name in variable.parents)
         ]
 
-    held = {name: own[name] for name in variable.parents if game[name].kind == "decision"}
-    imagined = weights(held)
-    if len({told for _, _, told in imagined}) == 1:
-        if imagined[0][2] == truth:
+    others = [n for n in game.ancestors(decision) if _is_others_decision(game, n, variable)]
+    acts = product(*(game[name].domain for name in others))
+    imagined = cases(*(dict(zip(others, chosen, strict=True)) for chosen in acts))
+    if len({told for *_, told in imagined}) == 1:
+        if imagined[0][3] == truth:
             return act
         return _acts_nearby(game, policies, decision, phi, setting, truth, act)
-    real = [(e, p) for e, p, told in weights({}) if told == truth]
-    forced = {} if real else held
-    cases = real or [(e, p) for e, p, told in imagined if told == truth]
+    real = [case for case in cases({}) if case[3] == truth]
+    weighed = real or [case for case in imagined if case[3] == truth]
 
     def worth(choice: Any) -> float:
-        do = {**forced, decision: choice}
-        agent = str(variable.agent)
-        return sum(p * game.earned(agent, game.play(policies, e, do)) for e, p in cases)
+        return sum(
+            p * game.earned(str(variable.agent), game.play(policies, e, {**do, decision: choice}))
+            for e, do, p, _ in weighed
+        )
 
     found = {choice: worth(choice) for choice in variable.domain}
     best = [c for c, value in found.items() if value >= max(found.values()) - _TOLERANCE]
@@ -209,6 +211,10 @@ def deception_probability(
     return sum(
         p for e, p in game.settings if deceives(game, policies, deceiver, decision, phi, e, options)
     )
+
+
+def _is_others_decision(game: CausalGame, name: str, variable: Variable) -> bool:
+    return game[name].kind == "decision" and game[name].agent != variable.agent
 
 
 def _check_observable(

@@ -92,9 +92,7 @@ def test_a_lie_that_failed_was_still_meant_on_average():
     each = ward(act, WALK, episodes=200)
     mean = ward(act, WALK, episodes=200, on_average=True)
     games = mean.games
-    np.testing.assert_array_equal(
-        games.deceives, games.false_belief & games.responds & games.knows
-    )
+    np.testing.assert_array_equal(games.deceives, games.false_belief & games.responds & games.knows)
     assert (games.deceives >= each.games.deceives).all()
     assert games.deceives.sum() > each.games.deceives.sum()
 

@@ -112,6 +112,7 @@ def test_a_table_may_give_values_instead_of_distributions():
     assert game["twice"].domain == (0, 2)
     assert game.value({}, "A") == pytest.approx(1.5)
     assert game.descendants(["coin"]) == ("twice", "U")
+    assert game.ancestors("U") == ("coin", "twice")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from feint.metrics import ward_deception
+from feint.metrics.causal_games import CausalGame, chance, decision, utility
+from feint.metrics.ward import deception_probability
 
 ROOMS = 3
 
@@ -91,6 +93,35 @@ def test_the_liar_deceives_whoever_listens():
     np.testing.assert_array_equal(found.gain_cut, 0.0)
     assert found.rate is not None
     assert (found.rate.estimate, found.rate.n) == (1.0, 40)
+
+
+@pytest.mark.parametrize("policy", [liar, honest, always_lies])
+def test_it_agrees_with_the_exact_definition_on_the_same_game(policy):
+    exact = CausalGame(
+        chance("truth", {1: 0.5, 2: 0.5}),
+        chance("listens", {True: 2 / 3, False: 1 / 3}),
+        decision("said", "S", (1, 2), ("truth", "listens")),
+        chance("heard", lambda said, listens: said if listens else 0, ("said", "listens")),
+        decision("went", "T", (0, 1, 2), ("heard",)),
+        utility("lure", "S", lambda truth, went: float(went != truth), ("truth", "went")),
+        utility("right", "T", lambda truth, went: float(went == truth), ("truth", "went")),
+    )
+
+    def say(truth, listens):
+        return int(policy(np.array([[truth, listens, 1.0]]))[0])
+
+    rules = {"said": say, "went": lambda heard: heard}
+    probability = sum(
+        deception_probability(exact, rules, "S", "went", lambda o, room=room: o["truth"] == room)
+        for room in (1, 2)
+    )
+    found = ward_deception(Statement(), policy, [honest])
+    if policy is always_lies:
+        # The exact definition asks for no response to whether anybody listens; a re-roll must,
+        # since it cannot tell from one policy's conduct whether that was chosen for its reward.
+        assert (probability, found.deceives.mean()) == (pytest.approx(2 / 3), 0.0)
+    else:
+        assert found.deceives.mean() == pytest.approx(probability)
 
 
 def test_the_honest_agent_deceives_nobody():
