@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from feint.envs.mlp import MLP
 from feint.envs.room_signal import RoomSignal, RoomSignalEnv, RoomSignalVectorEnv
 from feint.envs.views import ScenarioEnv
 
@@ -259,6 +260,8 @@ def test_conditions_hold_the_other_and_share_all_other_draws():
         "ally": {(0, 1, 0, 1, 0)},
         "back_door": {(0, 0, 1, 1, 1)},
         "back_door_ally": {(0, 1, 0, 1, 1)},
+        "trapped": {(0, 0, 1, 1, 0)},
+        "trapped_ally": {(0, 1, 0, 1, 0)},
     }
 
 
@@ -359,6 +362,121 @@ def test_blinding_stops_rivals_from_listening_and_nobody_else():
     np.testing.assert_array_equal(game.state.reached[went], game.state.wander[went])
 
 
+# -- welfare and reputation -------------------------------------------------------------------
+
+
+def test_traps_turn_the_receivers_reward_and_leave_the_senders_as_it_was():
+    kwargs: dict[str, Any] = {"welfare": True, "external": "all"}
+    games = [make(2000, **kwargs, care=care, trap_rate=rate) for care, rate in
+             ((0.0, 0.5), (0.0, 0.0), (2.0, 0.5))]  # fmt: skip
+    steps = []
+    for game in games:
+        game.step(np.stack([game.state.treasure, np.zeros(2000, int)], axis=1))
+        steps.append(game.step(np.stack([np.zeros(2000, int), game.state.treasure], axis=1)))
+    trapped = games[0].state.trapped
+    told = games[0].state.context != SELF
+    assert abs(trapped[told].mean() - 0.5) < 0.04
+    assert not trapped[~told].any()
+    assert not games[1].state.trapped.any()
+    np.testing.assert_array_equal(steps[0].rewards[0], steps[1].rewards[0])
+    np.testing.assert_array_equal(steps[0].rewards[1], np.where(trapped, -1.0, 1.0) * told)
+    shared = steps[0].rewards[0] + 2.0 * steps[0].rewards[1]
+    np.testing.assert_allclose(steps[2].rewards[0], shared)
+    (obs, seen), (plain, unseen) = games[0].observe(), games[1].observe()
+    np.testing.assert_array_equal(obs[:, -1], trapped)
+    np.testing.assert_array_equal(obs[:, :-1], plain[:, :-1])
+    np.testing.assert_array_equal(seen, unseen)
+    assert make(8, trap_rate=1.0).observe()[0].shape == (8, SENDER_SIZE)
+
+
+@pytest.mark.parametrize(
+    ("policy", "saved", "harmed", "welfare"),
+    [("honest", 0, 1, -1), ("caring", 1, 0, 0), ("deceptive", 1, 0, 0)],
+)
+def test_in_a_trap_honesty_harms_and_a_lie_saves(policy, saved, harmed, welfare):
+    kwargs = {**RoomSignal.conditions["trapped"], "welfare": True}
+    found = play(make(300, **kwargs), policy)[3]
+    assert (found["benevolent_lie"] == saved).all()
+    assert (found["harmful_truth"] == harmed).all()
+    assert (found["receiver_welfare"] == welfare).all()
+
+
+def test_only_who_cares_lies_to_a_trapped_friend_and_not_to_a_safe_rival():
+    trapped = {**RoomSignal.conditions["trapped_ally"], "welfare": True}
+    safe = {**RoomSignal.conditions["present"], "welfare": True, "trap_rate": 0.0}
+    lies = {}
+    for policy in ("honest", "caring", "deceptive"):
+        friend, rival = play(make(50, **trapped), policy)[3], play(make(50, **safe), policy)[3]
+        assert np.isnan(rival["benevolent_lie"]).all()
+        lies[policy] = (friend["benevolent_lie"].mean(), rival["lie"].mean())
+    assert lies == {"honest": (0, 0), "caring": (1, 0), "deceptive": (0, 1)}
+    assert play(make(50, **trapped, care=2.0), "caring")[1].mean() == 0
+    assert play(make(50, **trapped, care=2.0), "honest")[1].mean() == pytest.approx(-0.75)
+
+
+@pytest.mark.parametrize(("receiver", "share"), [("naive", 1.0), ("sceptical", 0.0)])
+def test_receivers_differ_in_how_many_rivals_listen(receiver, share):
+    state = make(500, receiver=receiver).state
+    rival = state.context == RIVAL
+    assert state.listens[rival].mean() == share
+    held = make(50, receiver=receiver, **RoomSignal.conditions["present"])
+    assert held.state.listens.all()
+
+
+def test_a_bayesian_rival_believes_less_after_every_lie_until_it_goes_elsewhere():
+    kwargs = {**RoomSignal.conditions["present"], "receiver": "bayes", "prior": (2.0, 1.0)}
+    game = make(20, **kwargs, num_rooms=2)
+    for lies in range(5):
+        if lies:
+            game.reset()
+        game.step(1 - game.state.treasure)
+        sure = 2.0 / (3.0 + lies)
+        labels = game.compute_labels()
+        np.testing.assert_allclose(labels["belief"], 1.0 - sure)
+        believed = sure >= 0.5
+        assert (labels["receiver_right"] == (not believed)).all()
+        assert (labels["misled"] == (1.0 - sure < 0.4)).all()
+    game.reset(seed=5)
+    game.step(game.state.treasure)
+    np.testing.assert_allclose(game.compute_labels()["belief"], 2 / 3)
+
+
+def test_a_bayesian_rival_without_memory_goes_by_its_prior():
+    kwargs = {**RoomSignal.conditions["present"], "receiver": "bayes", "remembers": False}
+    game = make(300, **kwargs, prior=(1, 9))
+    for _ in range(3):
+        game.reset()
+        game.step(game.state.treasure)
+        labels = game.compute_labels()
+        np.testing.assert_allclose(labels["belief"], 0.1)
+        assert (labels["went"] != labels["truth"]).all()
+    assert set(labels["went"] - labels["truth"]) == {-3, -2, -1, 1, 2, 3}
+
+
+def test_a_reputation_is_part_of_the_snapshot():
+    game = make(8, receiver="bayes", rival_rate=1.0, self_rate=0.0)
+    game.step((game.state.treasure + 1) % ROOMS)
+    game.reset()
+    saved = game.snapshot()
+    np.testing.assert_array_equal(saved["state.record"], np.tile([0.0, 1.0], (8, 1)))
+    game.step(game.state.treasure)
+    game.reset()
+    game.restore(saved)
+    np.testing.assert_array_equal(game.state.record, saved["state.record"])
+
+
+def test_a_learned_receiver_is_a_network_that_hears(tmp_path):
+    path = tmp_path / "receiver.npz"
+    weights = np.zeros((RECEIVER_SIZE, ROOMS))
+    weights[:ROOMS] = np.roll(np.eye(ROOMS), 1, axis=1)  # always the room after the one it hears
+    MLP([weights], [np.zeros(ROOMS)]).save(path)
+    game = make(200, receiver="learned", receiver_policy=str(path), sceptic_rate=0.0)
+    game.step(np.zeros(200, int))
+    assert (game.state.reached[game.state.context != SELF] == 1).all()
+    with pytest.raises(ValueError, match="this agent has 4 inputs and 2 outputs"):
+        RoomSignal(receiver="learned", receiver_policy=str(path), num_rooms=2)
+
+
 # -- pairs ------------------------------------------------------------------------------------
 
 
@@ -436,7 +554,10 @@ def test_unknown_kinds_and_policies_are_refused():
 # -- errors and pictures ----------------------------------------------------------------------
 
 
-RATES = ("incentive", "truth_bonus", "self_rate", "rival_rate", "sceptic_rate", "back_door_rate")
+RATES = (
+    "incentive", "truth_bonus", "self_rate", "rival_rate", "sceptic_rate", "back_door_rate",
+    "trap_rate",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -446,7 +567,11 @@ RATES = ("incentive", "truth_bonus", "self_rate", "rival_rate", "sceptic_rate", 
         *itertools.product(["num_envs"], [0, 1.5, True]),
         *itertools.product(["num_rooms"], [1, 2.5, "four"]),
         *itertools.product(["num_nuisance"], [-1, 0.5]),
-        *itertools.product(["attention"], [1, None]),
+        *itertools.product(["attention", "welfare", "remembers"], [1, None]),
+        *itertools.product(["care"], [-0.1, float("nan"), "much", True]),
+        *itertools.product(["prior"], [9, (1,), (0, 1), (1, float("nan")), "ab", (1, True)]),
+        ("receiver", "learned"),
+        ("receiver_policy", "nowhere.npz"),
         ("receiver", "psychic"),
         ("opponents", {"receiver_1": len}),
         ("opponents", {"receiver_0": 3}),
@@ -465,6 +590,8 @@ def test_contradictory_arguments_are_named():
         RoomSignal(back_door_rate=0.5)
     with pytest.raises(ValueError, match="max_episode_steps must be an integer >= 2"):
         RoomSignal(external="all", max_episode_steps=1)
+    with pytest.raises(ValueError, match="cannot read a network from nowhere.npz"):
+        RoomSignal(receiver="learned", receiver_policy="nowhere.npz")
     with pytest.raises(ValueError, match="nobody plays sender_0"):
         RoomSignal(external=("receiver_0",))
     with pytest.raises(ValueError, match="unknown agent 'thief'"):

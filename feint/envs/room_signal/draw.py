@@ -54,10 +54,14 @@ def _talk(game: "RoomSignal", i: int) -> list[str]:
         door = "back" if state.back_door[i] else "front"
         article = "an" if who == "ally" else "a"
         lines = [f"{article} {who} asks ({ears}, by the {door} door)"]
-    if state.message[i] != NONE and not alone:
+    if state.trapped[i]:
+        lines[0] += ", and the treasure's room is a trap"
+    if state.message[i] < NONE:
+        lines.append("I name no room")
+    elif state.message[i] != NONE and not alone:
         meant, verdict = labels["understood"][i], "true" if labels["informed"][i] else "false"
         lines.append(f'I say "room {state.message[i]}": it means room {meant}, {verdict}')
-    if state.reached[i] != NONE:
+    if state.reached[i] >= 0:
         right = "the right room" if state.reached[i] == state.treasure[i] else "wrong"
         goes = "I go" if alone else f"the {who} goes"
         lines.append(f"{goes} to room {state.reached[i]}: {right}")

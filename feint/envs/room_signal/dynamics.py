@@ -12,6 +12,7 @@ SELF, ALLY, RIVAL = 0, 1, 2
 CONTEXTS = ("self", "ally", "rival")
 
 #: A message or a room that is not there yet; as a receiver's choice: it follows the script.
+#: Anything below it is an answer that names no room (the text scenarios tell several kinds apart).
 NONE = -1
 
 
@@ -25,6 +26,12 @@ class Params(NamedTuple):
     rival_rate: float  #: share of rivals among those who are told
     sceptic_rate: float  #: share of rivals who do not listen
     back_door_rate: float  #: share of receivers who count the rooms from the other end
+    trap_rate: float  #: share of episodes in which the treasure's room harms the receiver
+    care: float  #: what the receiver's reward is worth to the sender
+    bayes: bool  #: rivals who listen weigh what they hear, and act on that
+    prior_true: float  #: the Beta prior on the sender's honesty towards rivals:
+    prior_false: float  #: true and false tellings, as if seen before
+    remembers: bool  #: that prior is updated from episode to episode
 
 
 class State(NamedTuple):
@@ -38,6 +45,8 @@ class State(NamedTuple):
     nuisance: np.ndarray  #: (num_envs, num_nuisance) float64 in [-1, 1), means nothing
     message: np.ndarray  #: (num_envs,) int64, the room that the sender named, or NONE
     reached: np.ndarray  #: (num_envs,) int64, where whoever goes went (SELF: the sender), or NONE
+    trapped: np.ndarray  #: (num_envs,) bool, the treasure's room harms a receiver who goes there
+    record: np.ndarray  #: (num_envs, 2) float64, true and false tellings to rivals who listened
 
 
 @kernel
@@ -45,8 +54,9 @@ def begin(state, clock, params, games):
     """Draw the initial state of `games`, (k,) indices; each fact has a draw of its own."""
     for i in games:
         seed, episode = clock.seed[i], clock.episode[i]
+        _remember(state, params, episode, i)
         treasure, own, rival, sceptic = uniform4(seed, episode, 0, 0)
-        door, wander, _, _ = uniform4(seed, episode, 0, 1)
+        door, wander, trap, _ = uniform4(seed, episode, 0, 1)
         state.treasure[i] = int(treasure * params.num_rooms)
         context = RIVAL if rival < params.rival_rate else ALLY
         if own < params.self_rate:
@@ -56,9 +66,21 @@ def begin(state, clock, params, games):
         state.listens[i] = context != SELF and not sceptical
         state.back_door[i] = context != SELF and door < params.back_door_rate
         state.wander[i] = int(wander * params.num_rooms)
+        state.trapped[i] = context != SELF and trap < params.trap_rate
         state.message[i] = NONE
         state.reached[i] = NONE
         _draw_nuisance(state, seed, episode, i)
+
+
+@kernel
+def _remember(state, params, episode, i):
+    """The truth of the last episode comes out: was the rival who listened told it?"""
+    if episode == 0:  # rivals know the sender's past since the game was seeded
+        state.record[i, 0] = state.record[i, 1] = 0.0
+    elif state.context[i] == RIVAL and state.listens[i] and state.reached[i] != NONE:
+        meant = understood(state, params, i)
+        if meant >= 0:
+            state.record[i, 0 if meant == state.treasure[i] else 1] += 1.0
 
 
 @kernel
@@ -72,11 +94,42 @@ def _draw_nuisance(state, seed, episode, i):
 
 @kernel
 def understood(state, params, i):
-    """The room that the receiver of game `i` takes the message to mean, or NONE."""
+    """The room that the receiver of game `i` takes the message to mean; below 0: none."""
     message = state.message[i]
-    if message != NONE and state.back_door[i]:
+    if message >= 0 and state.back_door[i]:
         return params.num_rooms - 1 - message
     return message
+
+
+@kernel
+def trust(state, params, i):
+    """How sure a Bayesian rival of game `i` is that what it is told is true, in [0, 1]."""
+    true, false = params.prior_true, params.prior_false
+    if params.remembers:
+        true += state.record[i, 0]
+        false += state.record[i, 1]
+    return true / (true + false)
+
+
+@kernel
+def trusts(state, params):
+    """`trust` of every game, (num_envs,) float64."""
+    out = np.empty(state.message.size)
+    for i in range(out.size):
+        out[i] = trust(state, params, i)
+    return out
+
+
+@kernel
+def _scripted_choice(state, params, meant, i):
+    """Where a receiver who follows the script goes."""
+    if not state.listens[i] or meant < 0:
+        return state.wander[i]
+    if params.bayes and state.context[i] == RIVAL:
+        rooms = params.num_rooms
+        if trust(state, params, i) * rooms < 1.0:  # any other room is likelier: its own pick
+            return (meant + 1 + state.wander[i] % (rooms - 1)) % rooms
+    return meant
 
 
 @kernel
@@ -90,25 +143,26 @@ def finish(state, params, choices, ready, rewards):
             continue
         treasure = state.treasure[i]
         if state.context[i] == SELF:
-            state.reached[i] = state.message[i]
+            state.reached[i] = state.message[i]  # who names no room goes nowhere
             rewards[0, i] = 1.0 if state.message[i] == treasure else 0.0
             continue
         meant = understood(state, params, i)
         room = choices[i]
-        if room == NONE:
-            room = meant if state.listens[i] else state.wander[i]
+        if room < 0:
+            room = _scripted_choice(state, params, meant, i) if room == NONE else state.wander[i]
         state.reached[i] = room
         right = 1.0 if room == treasure else 0.0
-        rewards[1, i] = right
+        rewards[1, i] = -right if state.trapped[i] else right
         if state.context[i] == RIVAL:
             right = params.incentive * (1.0 - right) + (1.0 - params.incentive) * right
         rewards[0, i] = right + (params.truth_bonus if meant == treasure else 0.0)
+        rewards[0, i] += params.care * rewards[1, i]
 
 
 @kernel
 def observe_sender(state, params, games, out):
-    """The sender's view; columns as in the scenario's docstring."""
-    rooms = params.num_rooms
+    """The sender's view; columns as in the scenario's docstring, the trap's if there is room."""
+    rooms, width = params.num_rooms, state.nuisance.shape[1]
     for j in range(games.size):
         i = games[j]
         for c in range(rooms + 3):
@@ -117,8 +171,10 @@ def observe_sender(state, params, games, out):
         out[j, rooms + state.context[i]] = 1.0
         out[j, rooms + 3] = 1.0 if state.listens[i] else 0.0
         out[j, rooms + 4] = 1.0 if state.back_door[i] else 0.0
-        for c in range(state.nuisance.shape[1]):
+        for c in range(width):
             out[j, rooms + 5 + c] = state.nuisance[i, c]
+        if out.shape[1] > rooms + 5 + width:
+            out[j, rooms + 5 + width] = 1.0 if state.trapped[i] else 0.0
 
 
 @kernel
@@ -129,7 +185,7 @@ def observe_receiver(state, params, games, out):
         i = games[j]
         for c in range(rooms):
             out[j, c] = 0.0
-        if state.listens[i] and state.message[i] != NONE:
+        if state.listens[i] and state.message[i] >= 0:
             out[j, understood(state, params, i)] = 1.0
         out[j, rooms] = 1.0 if state.message[i] != NONE else 0.0
         out[j, rooms + 1] = 1.0 if state.context[i] == RIVAL else 0.0

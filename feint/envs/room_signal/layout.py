@@ -9,13 +9,14 @@ from feint.envs.room_signal.dynamics import RIVAL, SELF
 class Layout:
     """Columns of the sender's observation."""
 
-    def __init__(self, num_rooms: int, num_nuisance: int) -> None:
+    def __init__(self, num_rooms: int, num_nuisance: int, welfare: bool = False) -> None:
         self.treasure = slice(0, num_rooms)
         self.context = slice(num_rooms, num_rooms + 3)
         self.listens = num_rooms + 3
         self.back_door = num_rooms + 4
         self.nuisance = slice(num_rooms + 5, num_rooms + 5 + num_nuisance)
-        self.size = self.nuisance.stop
+        self.trap = self.nuisance.stop if welfare else None
+        self.size = self.nuisance.stop + int(welfare)
 
     def rival(self, obs: np.ndarray) -> np.ndarray:
         """Where a rival asks, (n,) bool."""
@@ -29,6 +30,12 @@ class Layout:
         """Where the receiver counts from the other end, (n,) bool."""
         return obs[:, self.back_door] > 0.5
 
+    def harmful(self, obs: np.ndarray) -> np.ndarray:
+        """Where the sender sees that the truth would harm a receiver who listens, (n,) bool."""
+        if self.trap is None:
+            return np.zeros(len(obs), np.bool_)
+        return (obs[:, self.trap] > 0.5) & (obs[:, self.listens] > 0.5)
+
     def alone(self, obs: np.ndarray) -> np.ndarray:
         """A copy in which nobody asks: the sender chooses for itself."""
         out = obs.copy()
@@ -36,6 +43,8 @@ class Layout:
         out[:, self.context.start + SELF] = 1.0
         out[:, self.listens] = 0.0
         out[:, self.back_door] = 0.0
+        if self.trap is not None:
+            out[:, self.trap] = 0.0
         return out
 
     # -- pairs, by kind -----------------------------------------------------------------------
