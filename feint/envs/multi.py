@@ -60,10 +60,12 @@ class ScenarioParallelEnv(ParallelEnv):
         self.possible_agents = list(self.scenario.agents)
         self.agents: list[str] = []
         self.render_mode = render_mode
-        size = sum(
-            int(np.prod(self.observation_space(a).shape or ())) for a in self.scenario.agents
+        seen = [self.observation_space(agent) for agent in self.scenario.agents]
+        self._text = any(isinstance(space, spaces.Text) for space in seen)
+        size = sum(int(np.prod(space.shape or ())) for space in seen)
+        self.state_space = (
+            spaces.Tuple(seen) if self._text else spaces.Box(-np.inf, np.inf, (size,), np.float32)
         )
-        self.state_space = spaces.Box(-np.inf, np.inf, (size,), np.float32)
 
     def observation_space(self, agent: str) -> spaces.Space:
         """The same object at every call."""
@@ -112,8 +114,10 @@ class ScenarioParallelEnv(ParallelEnv):
             self.render()
         return result
 
-    def state(self) -> Array:
-        """All agents' observations in one row, for centralised critics."""
+    def state(self) -> Any:
+        """All agents' observations in one row, for centralised critics; a tuple of texts."""
+        if self._text:
+            return tuple(str(obs[0]) for obs in self.scenario.observe())
         return np.concatenate([obs[0].ravel() for obs in self.scenario.observe()])
 
     def render(self) -> Any:

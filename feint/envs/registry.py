@@ -5,7 +5,7 @@ Entry points are strings, so that `import feint` stays cheap.
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from feint.envs.core import Scenario
@@ -13,10 +13,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """One scenario: `Name-v0`, the module it lives in, and its PettingZoo module."""
+    """One scenario: `Name-v0`, the module it lives in, and PettingZoo's registries it is in.
+
+    Scenarios in words are in the parallel one only: `api_test`, which whatever is in the other
+    should pass, asks observations for a dtype, which texts do not have.
+    """
 
     name: str
     module: str
+    pettingzoo: tuple[Literal["parallel", "aec"], ...] = ("parallel", "aec")
 
     @property
     def id(self) -> str:
@@ -54,7 +59,7 @@ def register_all() -> None:
             entry_point=f"{entry.module}:{entry.name}Env",
             vector_entry_point=f"{entry.module}:{entry.name}VectorEnv",
         )
-        for kind in ("parallel", "aec"):
+        for kind in entry.pettingzoo:
             pettingzoo.register(
                 kind,
                 entry.pettingzoo_id,

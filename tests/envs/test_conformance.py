@@ -35,6 +35,10 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         *HiddenRole.presets.values(),
         {"attention": True, "num_players": 4},
     ],
+    "BurglarText": [{}, *BurglarText.presets.values(), BurglarText.variants["objective_action"]],
+    "TreasureHuntText": [{}, {"attention": True, "order": "treasure_last"}],
+    "EscapeRoomText": [{}, {"attention": True, "welfare": True, "order": "treasure_first"}],
+    "PerspectivesText": [{}, *PerspectivesText.presets.values()],
 }
 
 
