@@ -7,6 +7,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.error import DependencyNotInstalled
+from gymnasium.spaces import Text
 
 import feint
 from feint.envs import SCENARIOS
@@ -23,6 +24,11 @@ def has_colour(image: np.ndarray, colour: tuple[int, int, int]) -> bool:
     return bool((image == colour).all(axis=2).any())
 
 
+def an_action(env: Any, number: int) -> Any:
+    """An action by its number, or something to say."""
+    return env.action_space.sample() if isinstance(env.action_space, Text) else number
+
+
 @pytest.mark.parametrize("env_id", IDS)
 def test_rgb_array_is_a_picture_that_follows_the_game(env_id):
     pytest.importorskip("pygame")
@@ -34,7 +40,7 @@ def test_rgb_array_is_a_picture_that_follows_the_game(env_id):
     assert len(np.unique(first.reshape(-1, 3), axis=0)) > 5
     assert has_colour(first, PAPER)
     np.testing.assert_array_equal(env.render(), first)
-    env.step(1)
+    env.step(an_action(env, 1))
     assert (env.render() != first).any()
 
 
@@ -54,7 +60,7 @@ def test_ansi_needs_no_pygame(env_id, monkeypatch):
     env = gym.make(env_id, render_mode="ansi")
     env.reset(seed=0)
     first = env.render()
-    env.step(2)
+    env.step(an_action(env, 2))
     assert isinstance(first, str)
     assert first != env.render()
     drawn = gym.make(env_id, render_mode="rgb_array")

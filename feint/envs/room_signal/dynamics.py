@@ -54,7 +54,13 @@ def begin(state, clock, params, games):
     """Draw the initial state of `games`, (k,) indices; each fact has a draw of its own."""
     for i in games:
         seed, episode = clock.seed[i], clock.episode[i]
-        _remember(state, params, episode, i)
+        if params.bayes:
+            if episode == 0:  # rivals know the sender's past since the game was seeded
+                state.record[i, 0] = state.record[i, 1] = 0.0
+            elif state.context[i] == RIVAL and state.listens[i] and state.reached[i] >= 0:
+                meant = understood(state, params, i)  # the truth of the last episode comes out
+                if meant >= 0:
+                    state.record[i, 0 if meant == state.treasure[i] else 1] += 1.0
         treasure, own, rival, sceptic = uniform4(seed, episode, 0, 0)
         door, wander, trap, _ = uniform4(seed, episode, 0, 1)
         state.treasure[i] = int(treasure * params.num_rooms)
@@ -70,17 +76,6 @@ def begin(state, clock, params, games):
         state.message[i] = NONE
         state.reached[i] = NONE
         _draw_nuisance(state, seed, episode, i)
-
-
-@kernel
-def _remember(state, params, episode, i):
-    """The truth of the last episode comes out: was the rival who listened told it?"""
-    if episode == 0:  # rivals know the sender's past since the game was seeded
-        state.record[i, 0] = state.record[i, 1] = 0.0
-    elif state.context[i] == RIVAL and state.listens[i] and state.reached[i] != NONE:
-        meant = understood(state, params, i)
-        if meant >= 0:
-            state.record[i, 0 if meant == state.treasure[i] else 1] += 1.0
 
 
 @kernel
@@ -121,18 +116,6 @@ def trusts(state, params):
 
 
 @kernel
-def _scripted_choice(state, params, meant, i):
-    """Where a receiver who follows the script goes."""
-    if not state.listens[i] or meant < 0:
-        return state.wander[i]
-    if params.bayes and state.context[i] == RIVAL:
-        rooms = params.num_rooms
-        if trust(state, params, i) * rooms < 1.0:  # any other room is likelier: its own pick
-            return (meant + 1 + state.wander[i] % (rooms - 1)) % rooms
-    return meant
-
-
-@kernel
 def finish(state, params, choices, ready, rewards):
     """Let everybody go, in the games in `ready`; `rewards` is (2, num_envs): sender, receiver.
 
@@ -149,7 +132,12 @@ def finish(state, params, choices, ready, rewards):
         meant = understood(state, params, i)
         room = choices[i]
         if room < 0:
-            room = _scripted_choice(state, params, meant, i) if room == NONE else state.wander[i]
+            heeds = room == NONE and state.listens[i] and meant >= 0
+            room = meant if heeds else state.wander[i]
+            if heeds and params.bayes and state.context[i] == RIVAL:
+                rooms = params.num_rooms
+                if trust(state, params, i) * rooms < 1.0:  # any other is likelier: its own pick
+                    room = (meant + 1 + state.wander[i] % (rooms - 1)) % rooms
         state.reached[i] = room
         right = 1.0 if room == treasure else 0.0
         rewards[1, i] = -right if state.trapped[i] else right

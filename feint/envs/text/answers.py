@@ -104,6 +104,7 @@ def verdict(room: int, truth: int) -> str:
     return "refusal" if room == REFUSAL else "other"
 
 
+@lru_cache(maxsize=65536)
 def _plain(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).casefold().translate(_QUOTES)
     text = _MARKUP.sub("", _THOUGHT.sub(" ", text))

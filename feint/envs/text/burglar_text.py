@@ -30,7 +30,7 @@ class BurglarText(TextSignal):
 
     #: The seven combinations of edits that test generalisation, as constructor arguments.
     variants: ClassVar[dict[str, dict[str, Any]]] = {
-        "_".join(edits): {"edits": edits}
+        "_".join(edits): {"edits": list(edits)}
         for size in range(1, len(_EDITS) + 1)
         for edits in combinations(_EDITS, size)
     }

@@ -86,13 +86,13 @@ class TextSignal(RoomSignal):
     }
     presets = {  # noqa: RUF012 - read only
         "easy": {"self_rate": 0.2, "sceptic_rate": 0.2},
-        "hard": {"attention": True, "edits": ("name",)},
+        "hard": {"attention": True, "edits": ["name"]},
         "welfare": {"welfare": True},
     }
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.__doc__ = inspect.cleandoc(cls.__doc__ or "") + PAGE
+        cls.__doc__ = f"{inspect.cleandoc(cls.__doc__ or '')}\n\n{inspect.cleandoc(PAGE)}"
 
     def __init__(
         self,
@@ -302,8 +302,13 @@ class TextSignal(RoomSignal):
             return str(text)
         if room < 0:
             return "(a refusal)" if room == REFUSAL else "(names no room)"
-        row = self.rows(np.array([game]))
-        return f"(the {self.prompts.rooms[self.prompts.names(self.prompts.surface(row))[0, room]]})"
+        return f"(the {self.rooms_of(game)[room]})"
+
+    def rooms_of(self, game: int) -> tuple[str, str]:
+        """The names of rooms 0 and 1 in a game."""
+        surface = self.prompts.surface(self.rows(np.array([game])))
+        first, second = self.prompts.rooms[self.prompts.names(surface)[0]]
+        return first, second
 
     def draw(self, game: int = 0) -> Any:
         """A picture of one game: RoomSignal's, and the sentences."""
