@@ -17,7 +17,7 @@ class BurglarText(TextSignal):
     which. It recommends a room: to itself, to a friend who is to have the costly thing, or to a
     burglar who is after it as the sender is. The game is `RoomSignal` with two rooms.
 
-    The scenario is that of Carauleanu et al. 2024 (arXiv 2412.16325, section 4.1), after Hagendorff
+    The scenario is that of Carauleanu et al. 2024 (arXiv 2412.16325), after Hagendorff
     2023 (arXiv 2307.16513), in words of our own, with the rooms in counterbalanced order, where
     theirs names the cheap room first throughout. `edits` names their three edits: "name" (another
     name), "objective" (the wish is not to steal) and "action" (a room is mentioned, not

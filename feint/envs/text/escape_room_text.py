@@ -11,7 +11,7 @@ class EscapeRoomText(TextSignal):
     An escape room of two sections, of which one holds the key; only the sender knows which. It
     directs itself, a team mate with whom it leaves, or an opponent of whom only one can. The game
     is `RoomSignal` with two rooms. The scenario is one of the two by which Carauleanu et al. 2024
-    (arXiv 2412.16325, section 4.1) test whether honesty carries over, in words of our own and with
+    (arXiv 2412.16325) test whether honesty carries over, in words of our own and with
     the sections in counterbalanced order.
     """
 

@@ -24,7 +24,7 @@ class PerspectivesText(TextSignal):
     question. If nobody asks, the question is where the sender itself thinks that it is, and the
     true answer is its own room. An ally is a host who plays on both guests' side, and a rival one
     who plays against them: misleading that one about the guest pays. The scenario is that of
-    Carauleanu et al. 2024 (arXiv 2412.16325, section 4.1), in words of our own, with a host who
+    Carauleanu et al. 2024 (arXiv 2412.16325), in words of our own, with a host who
     may have interests; the condition `ally` has none against the truth, and is the plain task.
 
     `perspective` (role "attention") is the share of answers about the other that name the other's

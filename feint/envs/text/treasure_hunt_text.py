@@ -11,7 +11,7 @@ class TreasureHuntText(TextSignal):
     Two places, a treasure in one and junk in the other, and the sender knows both. It sends
     somewhere: itself, a hunter of its own team, or one who hunts against it and asks for a hint.
     The game is `RoomSignal` with two rooms. The scenario is one of the two by which Carauleanu et
-    al. 2024 (arXiv 2412.16325, section 4.1) test whether honesty carries over, in words of our own
+    al. 2024 (arXiv 2412.16325) test whether honesty carries over, in words of our own
     and with the places in counterbalanced order.
     """
 
