@@ -19,6 +19,7 @@ def draw(game: "TextSignal", i: int, rooms: render.Picture) -> render.Picture:
     picture = render.Picture()
 
     def named(text: str) -> str:
+        text = text.replace("numbers below the rooms: as counted", "below the rooms: names as used")
         return re.sub(r"\broom ([01])\b", lambda found: f"the {names[int(found[1])]}", text)
 
     for shape in rooms.shapes:
