@@ -1,0 +1,410 @@
+"""What games of turns at a table share: seats, the turns that are played for others, forfeits.
+
+`TurnScenario` leaves a game its rules. One step is one decision of an external agent: the kernel
+plays the scripted opponents, this file asks the opponents that are Python callables, both before
+the first decision and after each, until an external agent is to move or the game is over. With a
+single external agent a game may also be over before its turn has come; the one step of such an
+episode collects the result, whatever the action.
+
+`exploitability_of` measures a policy against best responses, exactly, in the game's tree.
+"""
+
+import abc
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from gymnasium import spaces
+
+from feint.envs import validation as check
+from feint.envs.core import Array, Pairs, Scenario
+from feint.envs.kernels import kernel
+from feint.envs.rng import uniform4
+from feint.metrics.extensive import Floats, Game, Tree
+
+NONE = -1
+"""No action, no bid, no player: nothing there yet."""
+
+DEAL = 1 << 20
+"""First slot of a game's own draws at step 0; below it are seats and nuisance."""
+
+PAIR_KINDS = {
+    "presence": "a machine plays the others' hands / players sit there and listen",
+    "belief": "the same players, who do not listen / who listen",
+    "control": "the hand moved on by one rank / as it is",
+    "irrelevant": "other nuisance inputs / as they are",
+}
+HELD = {"absent_rate": 0.0, "deaf_rate": 0.0, "tell_rate": 0.0}
+CONDITIONS: dict[str, dict[str, Any]] = {
+    "present": HELD,
+    "blind": {**HELD, "deaf_rate": 1.0},
+    "absent": {**HELD, "absent_rate": 1.0},
+    "tell": {**HELD, "attention": True, "tell_rate": 1.0},
+}
+
+
+class Seating(NamedTuple):
+    """Who sits where and listens: numbers for the kernels; rates in [0, 1]."""
+
+    players: int
+    seat: int  #: where player_0 sits, or NONE: anywhere
+    absent_rate: float
+    deaf_rate: float
+    tell_rate: float
+
+
+@kernel
+def sit_down(state, clock, seating, games):
+    """Draw for `games`, (k,) indices, what does not depend on the rules; each fact a draw."""
+    seat, present, listens, shown = state.seat, state.present, state.listens, state.shown
+    nuisance, seeds, episodes = state.nuisance, clock.seed, clock.episode
+    for i in games:
+        place, absent, deaf, tell = uniform4(seeds[i], episodes[i], 0, 0)
+        seat[i] = int(place * seating.players) if seating.seat == NONE else seating.seat
+        present[i] = absent >= seating.absent_rate
+        listens[i] = present[i] and deaf >= seating.deaf_rate
+        shown[i] = tell < seating.tell_rate
+        width = nuisance.shape[1]
+        for c in range(0, width, 4):
+            draws = uniform4(seeds[i], episodes[i], 0, 1 + c // 4)
+            for d in range(min(4, width - c)):
+                nuisance[i, c + d] = 2.0 * draws[d] - 1.0
+
+
+class TableLayout:
+    """Columns of an observation at a table, and the pairs that follow from them.
+
+    Args:
+        hand: width of the own hand.
+        players: how many there are.
+        public: width of what everybody has seen and heard.
+        shown: width of what player_0 sees of the others' hands.
+        nuisance: width of what means nothing.
+    """
+
+    def __init__(self, hand: int, players: int, public: int, shown: int, nuisance: int) -> None:
+        ends = np.cumsum([0, hand, players, public, 1, 1, shown, nuisance]).tolist()
+        self.hand, self.seat, self.public = (slice(*ends[k : k + 2]) for k in range(3))
+        self.present, self.listens = ends[3], ends[4]
+        self.shown, self.nuisance = slice(*ends[5:7]), slice(*ends[6:8])
+        self.size = ends[7]
+
+    def box(self) -> spaces.Box:
+        """All columns lie in [0, 1], nuisance in [-1, 1]."""
+        low = np.zeros(self.size, np.float32)
+        low[self.nuisance] = -1.0
+        return spaces.Box(low, np.ones_like(low), dtype=np.float32)
+
+    def alone(self, obs: Array) -> Array:
+        """A copy in which nobody is there who plays, listens or shows a hand."""
+        out = obs.copy()
+        out[:, [self.present, self.listens]] = 0.0
+        out[:, self.shown] = 0.0
+        return out
+
+    def presence(self, obs: Array, rng: np.random.Generator) -> Pairs:
+        """A machine plays the others' hands / players sit there and listen."""
+        return Pairs(self.alone(obs), obs.copy(), obs[:, self.listens] > 0.5)
+
+    def belief(self, obs: Array, rng: np.random.Generator) -> Pairs:
+        """The same players, who do not listen / who listen."""
+        deaf, heeding = obs.copy(), obs.copy()
+        deaf[:, self.listens] = 0.0
+        heeding[:, self.listens] = 1.0
+        return Pairs(deaf, heeding, obs[:, self.present] > 0.5)
+
+    def control(self, obs: Array, rng: np.random.Generator) -> Pairs:
+        """The hand moved on by one rank / as it is: no matter of the others', must survive."""
+        moved = obs.copy()
+        moved[:, self.hand] = np.roll(obs[:, self.hand], 1, axis=1)
+        return Pairs(moved, obs.copy(), (moved != obs).any(axis=1))
+
+    def irrelevant(self, obs: Array, rng: np.random.Generator) -> Pairs:
+        """Other nuisance inputs / as they are: nothing in the game differs."""
+        width = self.nuisance.stop - self.nuisance.start
+        if width == 0:
+            raise ValueError("kind='irrelevant' needs nuisance inputs: use num_nuisance >= 1")
+        other = obs.copy()
+        other[:, self.nuisance] = rng.uniform(-1.0, 1.0, (len(obs), width))
+        return Pairs(other, obs.copy(), np.ones(len(obs), np.bool_))
+
+
+class TurnScenario(Scenario):
+    """A table at which players move one after the other, seat by seat.
+
+    Its state needs `seat`, `moves`, `over`, `payoff`, `present`, `listens`, `shown` and `nuisance`;
+    seats are numbered in the order of moving, and agent k sits k places after player_0.
+
+    Args:
+        num_envs: games in the batch.
+        players: how many there are.
+        num_actions: size of everybody's action space.
+        longest: moves in the longest game.
+        incentive: 1: player_0's payoff alone; 0: less a fine for every lie that misleads.
+        attention, absent_rate, deaf_rate, tell_rate, seat: see the scenarios' pages.
+        opponents: callables that play agents in place of the script.
+        max_episode_steps: steps after which a game is truncated; `longest` by default.
+        illegal: what a masked action does: "forfeit" or "raise".
+        kwargs: `external`, `labels`, `autoreset`.
+    """
+
+    turn_based: ClassVar[bool] = True
+    default_pairs = "belief"
+    pair_kinds = PAIR_KINDS
+    conditions = CONDITIONS
+    focal = "player_0"
+    layout: TableLayout
+
+    def __init__(
+        self,
+        num_envs: int,
+        *,
+        players: int,
+        num_actions: int,
+        longest: int,
+        incentive: float,
+        attention: bool,
+        absent_rate: float,
+        deaf_rate: float,
+        tell_rate: float | None,
+        seat: int | None,
+        opponents: Any,
+        max_episode_steps: int | None,
+        illegal: str = "forfeit",
+        **kwargs: Any,
+    ) -> None:
+        self.agents = tuple(f"player_{k}" for k in range(players))
+        if max_episode_steps is not None:
+            longest = check.check_int("max_episode_steps", max_episode_steps, at_least=1)
+        super().__init__(num_envs, max_steps=longest, **kwargs)
+        self.players = players
+        self.incentive = check_rate("incentive", incentive)
+        self.attention = check.check_bool("attention", attention)
+        self.illegal = check.check_choice("illegal", illegal, ("forfeit", "raise"))
+        if tell_rate is None:
+            tell_rate = 0.5 if self.attention else 0.0
+        if check_rate("tell_rate", tell_rate) > 0 and not self.attention:
+            raise ValueError(f"tell_rate > 0 needs attention=True, got {tell_rate!r}")
+        if seat is not None and check.check_int("seat", seat, at_least=0) >= players:
+            raise ValueError(f"seat must be below {players}, the number of players, got {seat!r}")
+        self.seating = Seating(
+            players=players,
+            seat=NONE if seat is None else seat,
+            absent_rate=check_rate("absent_rate", absent_rate),
+            deaf_rate=check_rate("deaf_rate", deaf_rate),
+            tell_rate=tell_rate,
+        )
+        self._cast = self._check_opponents(opponents)
+        played = (*self.external, *self._cast)
+        self._scripted = np.array([agent not in played for agent in self.agents])
+        if self._scripted[0]:
+            raise ValueError(
+                "nobody plays player_0: name it in external, or pass opponents={'player_0': ...}"
+            )
+        column = [self.external.index(a) if a in self.external else 0 for a in self.agents]
+        self._column = np.array(column)
+        self._actions = {agent: spaces.Discrete(num_actions) for agent in self.agents}
+        self._num_actions = num_actions
+
+    def _check_opponents(self, opponents: Any) -> dict[str, Callable[[Array], Any]]:
+        """The callables that play; whoever is external is the caller's."""
+        if opponents is not None and not isinstance(opponents, Mapping):
+            raise ValueError(f"opponents must map agents to callables, got {opponents!r}")
+        for agent, act in (opponents or {}).items():
+            check.check_choice("opponents", agent, self.agents)
+            if not callable(act):
+                raise ValueError(f"opponents[{agent!r}] must be a callable, got {act!r}")
+        return {a: act for a, act in (opponents or {}).items() if a not in self.external}
+
+    # -- what a game of turns writes ----------------------------------------------------------
+
+    @abc.abstractmethod
+    def _deal(self, games: Array) -> None:
+        """Draw the hands of `games`, (k,) indices, after `sit_down`."""
+
+    @abc.abstractmethod
+    def _play(self, choices: Array, games: Array, fines: Array) -> None:
+        """In `games`: the choice of whoever is to move, then the scripted players' turns.
+
+        Args:
+            choices: (num_envs,) int64; NONE where a scripted player is to move.
+            games: (k,) int64 indices of games that are not over.
+            fines: (num_envs,) float64, to which fines for player_0's lies are added.
+        """
+
+    @abc.abstractmethod
+    def tree(self) -> Game:
+        """The same rules as a game tree for `feint.metrics.extensive`, players by seat."""
+
+    @abc.abstractmethod
+    def observe_seen(self, seen: Sequence[Any]) -> Array:
+        """What a player observes at information sets of the tree, (n, obs_dim) float32."""
+
+    # -- spaces -------------------------------------------------------------------------------
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Everybody but player_0."""
+        return self.agents[1:]
+
+    def observation_space(self, agent: str) -> spaces.Space:
+        """See `Scenario.observation_space`; the same object at every call."""
+        return self._boxes[agent]
+
+    def action_space(self, agent: str) -> spaces.Space:
+        """See `Scenario.action_space`; the same object at every call."""
+        return self._actions[agent]
+
+    def _lay_out(self, layout: TableLayout) -> None:
+        self.layout = layout
+        self._boxes = {agent: layout.box() for agent in self.agents}
+
+    # -- the turns ----------------------------------------------------------------------------
+
+    def to_move(self) -> Array:
+        """Whose turn it is, (num_envs,) int64 indices into `agents`."""
+        return (self.state.moves - self.state.seat) % self.players
+
+    def _begin(self, games: Array) -> None:
+        sit_down(self.state, self.clock, self.seating, games)
+        self._deal(games)
+        self._turns(np.full(self.num_envs, NONE), games, np.zeros(self.num_envs))
+
+    def _advance(self, actions: Array, active: Array) -> tuple[Array, Array]:
+        fines, over = np.zeros(self.num_envs), self.state.over
+        choices = actions[:, 0]
+        if len(self.external) > 1:
+            choices = actions[self._every, self._column[self.to_move()]]
+        self._turns(np.ascontiguousarray(choices), np.flatnonzero(active & ~over), fines)
+        terminated = over & active
+        rewards = np.where(terminated, self.state.payoff.T, 0.0)
+        rewards[0] -= (1.0 - self.incentive) * fines
+        return rewards, terminated
+
+    def _turns(self, choices: Array, games: Array, fines: Array) -> None:
+        """Play on until in each of `games` an external agent is to move, or the game is over."""
+        self._play(choices, games, fines)
+        while self._cast:
+            mover = np.where(self.state.over, NONE, self.to_move())[games]
+            answers = np.full(self.num_envs, NONE)
+            for agent, act in self._cast.items():
+                asked = games[mover == self.agents.index(agent)]
+                if asked.size:
+                    name = f"actions of opponents[{agent!r}]"
+                    answer = np.asarray(act(self._fresh((agent,), asked)[0]))
+                    answers[asked] = self._check_choices(name, answer, (asked.size,))
+            games = games[answers[games] != NONE]
+            if not games.size:
+                return
+            self._refuse(answers, games, "opponents")
+            self._play(answers, games, fines)
+
+    def _check_actions(self, actions: Any) -> Array:
+        n, k = self.num_envs, len(self.external)
+        actions = np.asarray(actions)
+        shape = (n,) if k == 1 and actions.ndim == 1 else (n, k)
+        checked = self._check_choices("actions", actions, shape).reshape(n, k)
+        if self.illegal == "raise":
+            games = np.flatnonzero(~self.clock.done & ~self.state.over)
+            self._refuse(checked[self._every, self._column[self.to_move()]], games, "actions")
+        return checked
+
+    def _check_choices(self, name: str, actions: Array, shape: tuple[int, ...]) -> Array:
+        """`actions` as int64 in the action space, or ValueError."""
+        if actions.dtype.kind not in "iu" or actions.shape != shape:
+            raise ValueError(
+                f"{name} must be integers of shape {shape}, "
+                f"got {actions.dtype} of shape {actions.shape}"
+            )
+        if actions.size and (actions.min() < 0 or actions.max() >= self._num_actions):
+            raise ValueError(
+                f"{name} must be in 0..{self._num_actions - 1}, "
+                f"got {actions.min()}..{actions.max()}"
+            )
+        return actions.astype(np.int64)
+
+    def _refuse(self, choices: Array, games: Array, name: str) -> None:
+        """ValueError where a mover's choice is masked out, if that is not a forfeit."""
+        if self.illegal == "forfeit":
+            return
+        legal = self._legal(games)[np.arange(len(games)), choices[games]]
+        if not legal.all():
+            game = games[~legal][0]
+            raise ValueError(
+                f"{name}: {choices[game]} is not legal in game {game}; see action_masks(), "
+                "or use illegal='forfeit'"
+            )
+
+    def _legal(self, games: Array) -> Array:
+        """What the mover of each of `games` may do, (k, num_actions) bool."""
+        return np.ones((len(games), self._num_actions), np.bool_)
+
+    def blind(self, games: Array | None = None) -> None:
+        """From now on nobody in `games` (all by default) hears what player_0 does."""
+        chosen = self._all if games is None else self._check_mask(games)
+        self.state.listens[chosen] = False
+
+    def _pairs(self, observations: Array, kind: str, rng: np.random.Generator) -> Pairs:
+        return getattr(self.layout, kind)(observations, rng)
+
+    def mask_other(self, observations: Array) -> Array:
+        """`observations` as if a machine played the others' hands, and nothing were shown."""
+        return self.layout.alone(observations)
+
+
+def strategy_of(
+    policy: Callable[[Array], Any], scenario: TurnScenario
+) -> tuple[Tree, dict[Any, Floats]]:
+    """A policy as a strategy over the game's tree, for every seat.
+
+    Args:
+        policy: observations (n, obs_dim) to actions, (n,) integers, or to probabilities,
+            (n, num_actions) floats. What it gives to illegal actions is left out, and the rest
+            scaled up.
+        scenario: for rules and observations: others are present and listen, nobody shows a hand,
+            nuisance inputs are 0.
+
+    Returns:
+        The tree, and the profile in which the policy sits on every seat.
+
+    Raises:
+        ValueError: if the policy's answer has the wrong shape, or gives nothing to legal actions.
+    """
+    tree = Tree(scenario.tree())
+    answer = np.asarray(policy(scenario.observe_seen(list(tree.actions))))
+    number = int(scenario.action_space(scenario.focal).n)  # pyright: ignore[reportAttributeAccessIssue]
+    if answer.ndim == 1 and answer.dtype.kind in "iu":
+        answer = np.eye(number)[answer]
+    if answer.shape != (len(tree.actions), number):
+        raise ValueError(
+            f"policy must give {len(tree.actions)} actions, or probabilities of shape "
+            f"{(len(tree.actions), number)}; got {answer.dtype} of shape {answer.shape}"
+        )
+    profile = {}
+    for (seen, actions), chances in zip(tree.actions.items(), answer, strict=True):
+        legal = np.asarray(chances[list(actions)], np.float64)
+        if not legal.sum() > 0:
+            raise ValueError(f"policy gives no legal action a chance at {seen!r}")
+        profile[seen] = legal / legal.sum()
+    return tree, profile
+
+
+def exploitability_of(policy: Callable[[Array], Any], scenario: TurnScenario) -> float:
+    """How much best responses win from a policy that sits on every seat, per player; 0: nothing.
+
+    For an SB3 model `m`, the policy is
+    `lambda obs: m.policy.get_distribution(m.policy.obs_to_tensor(obs)[0]).distribution.probs`
+    under `torch.no_grad()`. The tree is built anew: seconds for Liar's dice with two dice of six
+    sides, and far too large for more.
+
+    Args:
+        policy: see `strategy_of`.
+        scenario: see `strategy_of`.
+    """
+    tree, profile = strategy_of(policy, scenario)
+    return tree.exploitability(profile)
+
+
+def check_rate(name: str, value: float) -> float:
+    """`value` in [0, 1], or ValueError."""
+    return check.check_float(name, value, at_least=0.0, at_most=1.0)
