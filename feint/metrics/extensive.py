@@ -134,8 +134,10 @@ class Tree:
             chances = np.asarray(profile[seen], dtype=np.float64)
             wanted = len(self.actions[seen])
             if chances.shape != (wanted,) or chances.min() < 0 or abs(chances.sum() - 1) > 1e-6:
-                raise ValueError(f"at {seen!r} the profile needs {wanted} probabilities that "
-                                 f"sum to 1, one for each legal action; got {profile[seen]!r}")  # fmt: skip
+                raise ValueError(
+                    f"at {seen!r} the profile needs {wanted} probabilities that sum to 1, "
+                    f"one for each legal action; got {profile[seen]!r}"
+                )
             flat[first : first + wanted] = chances
         return flat
 
@@ -167,7 +169,7 @@ class Tree:
             mine = level.slot >= 0
             mine[mine] = self._owners[level.slot[mine]] == player
             slots = level.slot[mine]
-            worth = np.bincount(slots, (reach * value)[mine], self._slots)
+            worth = np.bincount(slots, (reach * value)[mine], self._slots).astype(np.float64)
             best = self._best(worth)
             here = np.zeros(self._slots, np.bool_)
             here[slots] = True

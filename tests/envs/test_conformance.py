@@ -41,6 +41,8 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "PerspectivesText": [{}, *PerspectivesText.presets.values()],
 }
 
+ENDS_BY_ITSELF = {"feint/RoomSignal-v0", "feint/KuhnPoker-v0", "feint/LiarsDice-v0"}
+
 
 def conforming() -> list[Any]:
     cases = []

@@ -38,7 +38,7 @@ def draw(game: "LiarsDice", i: int) -> render.Picture:
             x = 0.36 + 2.6 * size * d
             counts = face and die in (face, game.sides)
             _die(picture, x, y, size, die, render.AMBER if counts else colour)
-        end = f"{state.payoff[i, agent]:+.0f}" if state.over[i] else ""
+        end = ("0", "+1", "-1")[int(state.payoff[i, agent])] if state.over[i] else ""
         picture.text(0.92, y, end, colour, 0.045)
         rows.append(f"{game.agents[agent]:<9} {' '.join(f'[{d}]' for d in faces)}  {end}".rstrip())
     picture.ansi = "\n".join([*lines, *rows, ""])

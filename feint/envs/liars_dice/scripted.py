@@ -5,6 +5,9 @@ import numpy as np
 from feint.envs.liars_dice.odds import PROBABLE, Odds
 from feint.envs.turns import NONE, TableLayout
 
+SURE = 0.99
+"""A bid this likely is not worth a lie."""
+
 
 class _View:
     """What an observation says about every bid, each array (n, B)."""
@@ -16,10 +19,10 @@ class _View:
         face, wild = self.bids % sides, (self.bids % sides == sides - 1).astype(np.int64)
         hand = np.rint(obs[:, layout.hand] * dice).astype(np.int64)
         public = obs[:, layout.public]
-        made, standing = public[:, :number] > 0.5, public[:, number:] > 0.5
-        self.opened = standing.any(axis=1)
+        made, standing = public[:, :number] > 0.5, public[:, number:]
+        self.opened: np.ndarray = np.any(standing > 0.5, axis=1)
         self.bid = np.where(self.opened, standing.argmax(axis=1), NONE)
-        self.higher = self.bids > self.bid[:, None]
+        self.higher: np.ndarray = self.bids > self.bid[:, None]
         same = self.opened[:, None] & (face == (self.bid % sides)[:, None])
         claimed = np.where(same, _claims(odds, made)[:, None], 0)
         mine = hand[:, face] + np.where(wild == 1, 0, hand[:, -1:])
@@ -31,7 +34,7 @@ class _View:
         #: could be an honest bid
         self.credible = odds.need[self.bids, same.astype(np.int64), claimed] <= dice
         seen = np.rint(obs[:, layout.shown] * (total - dice)).astype(np.int64)
-        self.shown = seen.any(axis=1)
+        self.shown: np.ndarray = np.any(seen, axis=1)
         theirs = seen[:, face] + np.where(wild == 1, 0, seen[:, -1:])
         self.true = (missing <= theirs).astype(np.float64)
 
@@ -52,9 +55,8 @@ def act(
     honest = _honest(view)
     if policy == "honest":
         return honest
-    liar = _liar(view)
     heard = obs[:, layout.listens] > 0.5
-    return np.where(heard & (liar != NONE), liar, honest)
+    return np.where(heard, _liar(odds, view, honest), honest)
 
 
 def _honest(view: _View) -> np.ndarray:
@@ -69,12 +71,21 @@ def _honest(view: _View) -> np.ndarray:
     return np.where(calls, len(view.bids), score.argmax(axis=1))
 
 
-def _liar(view: _View) -> np.ndarray:
-    """Doubts what the own dice make improbable; else the lowest credible bid that they do so."""
+def _liar(odds: Odds, view: _View, honest: np.ndarray) -> np.ndarray:
+    """Doubts what is improbable, raises by a bid that it holds for sure, and else bluffs.
+
+    A bluff is the lowest bid that the own dice make improbable and that an honest player could
+    have made; without one it plays on as the honest player does.
+    """
+    # Where already the lowest bid says that its bidder has such a die, bids are taken at their
+    # word (opponents bid on what they hold); else they say little, and the own dice say more.
+    claims = odds.need[0, 0, 0] > 0
+    chance = view.of_standing(view.chance if claims else view.alone)
     lies = view.higher & view.credible & (view.chance < PROBABLE)
-    doubts = view.opened & (view.of_standing(view.alone) < PROBABLE)
-    bluff = np.where(lies.any(axis=1), lies.argmax(axis=1), NONE)
-    return np.where(doubts, len(view.bids), bluff)
+    bluff = np.where(lies.any(axis=1), lies.argmax(axis=1), honest)
+    sure = view.opened & (view.higher & (view.chance > SURE)).any(axis=1)
+    raised = np.where(sure, honest, bluff)
+    return np.where(view.opened & (chance < PROBABLE), len(view.bids), raised)
 
 
 def _claims(odds: Odds, made: np.ndarray) -> np.ndarray:
