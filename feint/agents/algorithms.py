@@ -63,17 +63,22 @@ class Algorithm:
         }
         return {**kwargs, "lstm_hidden_size": lstm} if self.recurrent else kwargs
 
-    def check_actions(self, space: spaces.Space) -> None:
-        """Refuse actions that the algorithm cannot take.
+    def check_spaces(self, seen: spaces.Space, done: spaces.Space) -> None:
+        """Refuse observations and actions that the algorithm cannot take.
 
         Raises:
-            ValueError: naming algorithms that can.
+            ValueError: saying what can.
         """
-        found = "continuous" if isinstance(space, spaces.Box) else "discrete"
+        if isinstance(seen, spaces.Text):
+            raise ValueError(
+                "this scenario speaks in words, and SB3's networks take numbers; "
+                "train on RoomSignal, which is the same game in numbers"
+            )
+        found = "continuous" if isinstance(done, spaces.Box) else "discrete"
         if self.actions not in ("", found):
             fitting = [a.name for a in ALGORITHMS.values() if a.actions in ("", found)]
             raise ValueError(
-                f"{self.name} takes {self.actions} actions only, and these are {space}; "
+                f"{self.name} takes {self.actions} actions only, and these are {done}; "
                 f"use one of {', '.join(fitting)}"
             )
 

@@ -35,30 +35,77 @@ class Episodes:
     alive: np.ndarray
 
 
-class Sampler:
-    """An SB3 model as a function of observations; see `policy_of`."""
+class Player:
+    """An SB3 model as a function of observations, with a generator and a memory of its own.
 
-    def __init__(self, model: Any, deterministic: bool, seed: int) -> None:
-        self._model, self._deterministic = model, deterministic
-        self._generator = torch.Generator().manual_seed(seed)
+    Agents are evaluated as they were trained, sampling their actions: a stochastic policy's mode
+    can be another policy. `begin` starts new episodes, which matters to recurrent policies.
+
+    Args:
+        model: of any algorithm in `feint.agents.algorithms`.
+        deterministic: take the likeliest action instead.
+        seed: of the sampling.
+    """
+
+    def __init__(self, model: Any, deterministic: bool = False, seed: int = 0) -> None:
+        self.policy, self.model, self.deterministic = model.policy, model, deterministic
+        self.generator = torch.Generator().manual_seed(seed)
+        self.masked = isinstance(model, MaskablePPO)
+        self.recurrent = isinstance(model, RecurrentPPO)
+        self.begin()
 
     def reseed(self, seed: int) -> None:
         """Begin its sampling anew."""
-        self._generator.manual_seed(seed)
+        self.generator.manual_seed(seed)
 
-    def __call__(self, obs: np.ndarray) -> np.ndarray:
-        """Actions (n, ...) for observations (n, obs_dim)."""
-        model, generator = self._model, self._generator
+    def begin(self) -> None:
+        """Forget what was seen so far."""
+        self._states: tuple[Tensor, Tensor] | None = None
+
+    def __call__(self, obs: np.ndarray, masks: np.ndarray | None = None) -> np.ndarray:
+        """Actions (n, ...) for observations (n, obs_dim) of n games, one step after the last.
+
+        Args:
+            obs: raw observations.
+            masks: (n, num_actions) bool, what may be done; heeded by algorithms that know masks.
+        """
         with torch.no_grad():
-            tensor = model.policy.obs_to_tensor(obs)[0]
-            if self._deterministic or not hasattr(model.policy, "get_distribution"):
-                return model.predict(obs, deterministic=True)[0]
-            dist = model.policy.get_distribution(tensor).distribution
-            if not isinstance(dist, torch.distributions.Categorical):
-                noise = torch.randn(dist.mean.shape, generator=generator)
-                drawn = (dist.mean + dist.stddev * noise).numpy()
-                return np.clip(drawn, model.action_space.low, model.action_space.high)
-            return torch.multinomial(dist.probs, 1, generator=generator)[:, 0].numpy()
+            tensor = self.policy.obs_to_tensor(obs)[0]
+            if isinstance(self.model, SAC) and not self.deterministic:
+                mean, log_std, _ = self.model.actor.get_action_dist_params(tensor)
+                drawn = torch.tanh(mean + log_std.exp() * self._noise(mean))
+                return self.policy.unscale_action(drawn.cpu().numpy())
+            if not hasattr(self.policy, "get_distribution"):  # DQN, TD3: nothing to sample
+                return self.model.predict(obs, deterministic=True)[0]
+            dist = self._distribution(tensor, masks)
+            if self.deterministic:
+                return self._clipped(dist.mode())
+            inner = dist.distribution
+            if isinstance(inner, torch.distributions.Categorical):
+                return torch.multinomial(inner.probs, 1, generator=self.generator)[:, 0].numpy()
+            return self._clipped(inner.mean + inner.stddev * self._noise(inner.mean))
+
+    def _distribution(self, obs: Tensor, masks: np.ndarray | None) -> Any:
+        if self.masked:
+            return self.policy.get_distribution(obs, action_masks=masks)
+        if not self.recurrent:
+            return self.policy.get_distribution(obs)
+        lstm = self.policy.lstm_actor
+        fresh = self._states is None
+        if self._states is None:
+            zero = torch.zeros(lstm.num_layers, len(obs), lstm.hidden_size)
+            self._states = (zero, zero)
+        starts = torch.full((len(obs),), float(fresh))
+        dist, self._states = self.policy.get_distribution(obs, self._states, starts)
+        return dist
+
+    def _noise(self, like: Tensor) -> Tensor:
+        return torch.randn(like.shape, generator=self.generator)
+
+    def _clipped(self, actions: Tensor) -> np.ndarray:
+        space = self.model.action_space
+        array = actions.cpu().numpy()
+        return np.clip(array, space.low, space.high) if isinstance(space, spaces.Box) else array
 
 
 class Script:
@@ -77,13 +124,9 @@ class Script:
         return self._scenario.scripted(self._policy, obs, self._rng)
 
 
-def policy_of(model: Any, deterministic: bool = False, seed: int = 0) -> Sampler:
-    """An SB3 model as a function of observations; its sampling has a generator of its own.
-
-    Agents are evaluated as they were trained, sampling their actions: a stochastic policy's mode
-    can be another policy.
-    """
-    return Sampler(model, deterministic, seed)
+def policy_of(model: Any, deterministic: bool = False, seed: int = 0) -> Player:
+    """An SB3 model as a function of observations; see `Player`."""
+    return Player(model, deterministic, seed)
 
 
 def scripted(scenario: Scenario, policy: str, seed: int = 0) -> Script:

@@ -27,7 +27,7 @@ class Train:
     out: Path
     """Checkpoint to write (.safetensors)."""
     algo: str = "ppo"
-    """ppo, dqn, sooppo or soodqn."""
+    """ppo, a2c, ppo_mask, ppo_lstm, dqn, sac or td3; with `soo` before it, with overlap."""
     n_timesteps: Annotated[int | None, arg(aliases=("-n",))] = None
     """Environment steps; those of the demo by default."""
     trained_agent: Annotated[Path | None, arg(aliases=("-i",))] = None
@@ -46,24 +46,25 @@ class Train:
     def run(self) -> int:
         """Train and save."""
         from feint.agents import AgentCard, load_into, make_vec_env, save_agent
-        from feint.agents.checkpoint import algorithm_class, policy_kwargs
+        from feint.agents.algorithms import algorithm
         from feint.agents.training import RichBar, defaults_for, schedule
         from feint.files import check_writable
 
         check_writable(self.out)
-        chosen = algorithm_class(self.algo)
+        chosen = algorithm(self.algo)
         preset = defaults_for(self.env, self.algo)
         env_kwargs = parse_pairs("env-kwargs", self.env_kwargs)
         params = {**preset.params, **parse_pairs("params", self.params)}
         env = make_vec_env(
             preset.id, self.num_envs or preset.num_envs, self.seed * 1_000_000, **env_kwargs
         )
-        model = chosen(
-            "MlpPolicy",
+        chosen.check_spaces(env.observation_space, env.action_space)
+        model = chosen.cls(
+            chosen.policy,
             env,
             seed=self.seed,
             device="cpu",
-            policy_kwargs=policy_kwargs(self.algo, preset.net_arch, preset.activation),
+            policy_kwargs=chosen.policy_kwargs(preset.net_arch, preset.activation),
             **{key: schedule(value) for key, value in params.items()},
         )
         if self.trained_agent is not None:

@@ -95,7 +95,8 @@ class ScenarioParallelEnv(ParallelEnv):
                 if missing
                 else "the episode has ended: call reset() before step()"
             )
-        joint = _side_by_side([actions[a] for a in self.scenario.agents])[None]
+        kind = object if self._text else None  # else numpy makes texts of everything
+        joint = _side_by_side([np.asarray(actions[a], kind) for a in self.scenario.agents])[None]
         step = self.scenario.step(joint)
         agents, ended = self.agents, bool(step.terminated[0] or step.truncated[0])
         rewards = {a: float(r[0]) for a, r in zip(agents, step.rewards, strict=True)}
@@ -216,9 +217,8 @@ def info_of(scenario: Scenario, agent: str, labels: dict[str, Array] | None) -> 
     return info
 
 
-def _side_by_side(actions: list[Any]) -> Array:
+def _side_by_side(arrays: list[Array]) -> Array:
     """All agents' actions in one array; beside a row of one number, a bare number is one too."""
-    arrays = [np.asarray(action) for action in actions]
     if any(array.ndim for array in arrays):
         arrays = [np.atleast_1d(array) for array in arrays]
     return np.stack(arrays)

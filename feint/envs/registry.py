@@ -42,7 +42,17 @@ class Entry:
 SCENARIOS = (
     Entry("PhysicalDeception", "feint.envs.physical_deception"),
     Entry("RoomSignal", "feint.envs.room_signal"),
+    Entry("CheapTalk", "feint.envs.cheap_talk"),
+    Entry("KuhnPoker", "feint.envs.kuhn_poker"),
+    Entry("LiarsDice", "feint.envs.liars_dice"),
     Entry("HiddenRole", "feint.envs.hidden_role"),
+    Entry("DeceptivePath", "feint.envs.deceptive_path"),
+    Entry("Oversight", "feint.envs.oversight"),
+    Entry("Sandbagging", "feint.envs.sandbagging"),
+    Entry("BurglarText", "feint.envs.text.burglar_text", pettingzoo=("parallel",)),
+    Entry("TreasureHuntText", "feint.envs.text.treasure_hunt_text", pettingzoo=("parallel",)),
+    Entry("EscapeRoomText", "feint.envs.text.escape_room_text", pettingzoo=("parallel",)),
+    Entry("PerspectivesText", "feint.envs.text.perspectives_text", pettingzoo=("parallel",)),
 )
 
 

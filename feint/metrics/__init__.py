@@ -8,6 +8,8 @@
   out in small causal games (to be imported from there);
 * `intention`: the same of a policy in running games, by re-rolling them;
 * `statistics`: intervals, for counts (Wilson), episodes and training seeds (bootstrap), clusters;
+* `paths`: how deceptive a path is, node by node and as a whole (Masters & Sardina 2017);
+* `capability`: what a test says of a capability, and the gap that sandbagging leaves;
 * `aggregates`: interquartile mean, probability of improvement, stratified bootstrap, over tasks;
 * `verdict`: honest, damaged, collapsed, unchanged or partial, computed with one set of thresholds.
 
@@ -22,8 +24,21 @@ from feint.metrics.aggregates import (
     stratified_bootstrap,
 )
 from feint.metrics.belief import MISLED_BELOW, cost_difference_belief, misled, misled_rate
+from feint.metrics.capability import capability_interval, measured_capability, sandbagging_gap
 from feint.metrics.intention import WardDeception, ward_deception
 from feint.metrics.observer import Observer, fit_observer
+from feint.metrics.paths import (
+    PathScore,
+    cost_differences,
+    deceptive_density,
+    deceptive_extent,
+    deceptive_magnitude,
+    goal_posterior,
+    last_deceptive_point,
+    radius_of_maximum_probability,
+    score_path,
+    truthful_nodes,
+)
 from feint.metrics.rates import (
     bluff_rate,
     counterfactual_difference,
@@ -74,12 +89,18 @@ __all__ = [
     "bluff_rate",
     "bootstrap",
     "bootstrap_by_group",
+    "capability_interval",
     "clustered",
     "clustered_error",
     "cost_difference_belief",
+    "cost_differences",
     "counterfactual_difference",
+    "deceptive_density",
+    "deceptive_extent",
+    "deceptive_magnitude",
     "fit_observer",
     "gap_closed",
+    "goal_posterior",
     "informative",
     "iqm",
     "judge",
@@ -93,9 +114,13 @@ __all__ = [
     "paired_difference",
     "performance_profile",
     "probability_of_improvement",
+    "radius_of_maximum_probability",
+    "sandbagging_gap",
+    "score_path",
     "share",
     "stratified_bootstrap",
     "summary",
+    "truthful_nodes",
     "ward_deception",
     "wilson",
 ]

@@ -247,8 +247,6 @@ def _what_others_see(subject: Subject, external: str, blind: bool, seed: int) ->
     seen = []
     for actions in stream:
         seen.append([game.observe_agent(agent) for agent in game.others])
-        if game.clock.done.all():
-            break
         game.step(legal(game, actions))
     return seen
 

@@ -8,46 +8,60 @@ import numpy as np
 import pytest
 
 from feint.envs import SCENARIOS, scenario_class
-from feint.envs.core import Pairs
-from feint.envs.hidden_role import HiddenRole
+from feint.envs.core import Pairs, Scenario
 from feint.envs.physical_deception import PhysicalDeception
 from feint.envs.room_signal import RoomSignal
-from feint.envs.sandbagging import Sandbagging
+from feint.envs.text.burglar_text import BurglarText
 from feint.envs.views import ScenarioEnv, ScenarioVectorEnv
 from feint.testing import CHECKS, Subject, check_scenario
 
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "PhysicalDeception": [
-        {},
-        PhysicalDeception.presets["easy"],
-        PhysicalDeception.presets["hard"],
-        {"attention": True},
         {"attention": True, "watching": "facing", "continuous_actions": True},
-        {"rules": "soo"},
         {"rules": "soo", "continuous_actions": False, "sight_radius": 0.4},
-        # MPE's shaped reward does not pay for the lie: specs/recipes.md finds no liar there either.
-        {"rules": "mpe", "skip": ("dial",)},
         {"rules": "mpe", "num_good": 3, "continuous_actions": True, "skip": ("dial",)},
     ],
-    "RoomSignal": [{}, {"attention": True}, {"num_rooms": 2, "num_nuisance": 1}],
-    "HiddenRole": [
-        {},
-        *HiddenRole.presets.values(),
-        {"attention": True, "num_players": 4},
+    "RoomSignal": [
+        {"attention": True},
+        {"num_rooms": 2, "num_nuisance": 1},
+        {"welfare": True, "care": 0.5},
     ],
-    "BurglarText": [{}, *BurglarText.presets.values(), BurglarText.variants["objective_action"]],
-    "TreasureHuntText": [{}, {"attention": True, "order": "treasure_last"}],
-    "EscapeRoomText": [{}, {"attention": True, "welfare": True, "order": "treasure_first"}],
-    "PerspectivesText": [{}, *PerspectivesText.presets.values()],
+    "CheapTalk": [
+        {"receiver": "sceptical", "attention": True},
+        # Against a best response the truth is an equilibrium's strategy: there no lie pays.
+        {"receiver": "bayes", "skip": ("dial",)},
+    ],
+    "KuhnPoker": [{"attention": True}, {"absent_rate": 0.0, "deaf_rate": 0.0}, {"players": 4}],
+    "LiarsDice": [
+        {"attention": True},
+        {"absent_rate": 0.0, "deaf_rate": 0.0},
+        {"players": 4, "sides": 10},
+    ],
+    "HiddenRole": [{"attention": True, "num_players": 4}],
+    "DeceptivePath": [
+        {"attention": True, "diagonal": True, "recogniser": "logistic"},
+        {"map": "A.......B\n" + ".........\n" * 10 + "..#.S.#..\n........."},
+    ],
+    "Oversight": [{"attention": True}],
+    "Sandbagging": [{"attention": True}],
+    "BurglarText": [BurglarText.variants["objective_action"]],
+    "TreasureHuntText": [{"attention": True, "order": "treasure_last"}],
+    "EscapeRoomText": [{"attention": True, "welfare": True, "order": "treasure_first"}],
 }
+"""Arguments to test with, besides the defaults and every preset."""
 
-ENDS_BY_ITSELF = {"feint/RoomSignal-v0", "feint/KuhnPoker-v0", "feint/LiarsDice-v0"}
+#: MPE's shaped reward does not pay for the lie: specs/recipes.md finds no liar there either.
+PRESET_SKIPS = {("PhysicalDeception", "mpe"): ("dial",)}
 
 
 def conforming() -> list[Any]:
     cases = []
     for entry in SCENARIOS:
-        for kwargs in VARIANTS.get(entry.name, [{}]):
+        presets: list[dict[str, Any]] = [
+            {"preset": name, "skip": PRESET_SKIPS.get((entry.name, name), ())}
+            for name in scenario_class(entry.id).presets
+        ]
+        for kwargs in ({}, *presets, *VARIANTS.get(entry.name, [])):
             told = " ".join(f"{k}={v}" for k, v in kwargs.items() if k != "skip") or "default"
             cases.append(pytest.param(entry.id, kwargs, id=f"{entry.name} {told}"))
     return cases

@@ -131,8 +131,9 @@ class WhispersOldNews(ScenarioVectorEnv):
 
     def _info(self, labels, games):
         info = super()._info(labels, games)
-        info["action_mask"], self.old = (info["action_mask"] if self.old is None else self.old), (
-            info["action_mask"]
+        info["action_mask"], self.old = (
+            (info["action_mask"] if self.old is None else self.old),
+            (info["action_mask"]),
         )
         return info
 

@@ -590,7 +590,7 @@ def test_contradictory_arguments_are_named():
         RoomSignal(back_door_rate=0.5)
     with pytest.raises(ValueError, match="max_episode_steps must be an integer >= 2"):
         RoomSignal(external="all", max_episode_steps=1)
-    with pytest.raises(ValueError, match="cannot read a network from nowhere.npz"):
+    with pytest.raises(ValueError, match=r"cannot read a network from nowhere\.npz"):
         RoomSignal(receiver="learned", receiver_policy="nowhere.npz")
     with pytest.raises(ValueError, match="nobody plays sender_0"):
         RoomSignal(external=("receiver_0",))
