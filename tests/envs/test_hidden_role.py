@@ -5,7 +5,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from feint.envs.hidden_role import HiddenRole, meeting
+from feint.envs.hidden_role import HiddenRole, meeting, scripted
 from feint.envs.hidden_role.dynamics import (
     AWAY,
     BREAK,
@@ -782,3 +782,19 @@ def test_the_text_picture_tells_the_story():
     assert "A: saboteur, out" in text
     assert "votes for A" in text
     assert "the crew wins" in text
+
+
+@pytest.mark.parametrize("preset", [None, *HiddenRole.presets])
+@pytest.mark.parametrize("condition", HiddenRole.conditions)
+def test_the_random_policy_finds_everything_that_is_allowed_and_nothing_else(preset, condition):
+    arguments = HiddenRole.arguments(preset, dict(HiddenRole.conditions[condition]))
+    game = HiddenRole(64, **arguments)
+    (obs,) = game.reset(seed=5)
+    rng = np.random.default_rng(0)
+    for _ in range(80):
+        masks = game.action_masks(game.focal)
+        found = scripted._allowed(game, obs)
+        assert (found <= masks).all()
+        if condition != "absent":  # behind the wall nobody knows who is left
+            np.testing.assert_array_equal(found, masks)
+        (obs,) = game.step(game.scripted("random", obs, rng)).observations

@@ -13,7 +13,7 @@ class Layout:
     """Columns of an observation of P players and T stations."""
 
     phase = slice(0, 3)
-    saboteur, alive, ready, watched, company = 5, 6, 7, 8, 9
+    saboteur, alive, ready, watched, company, stuck = 5, 6, 7, 8, 9, 10
     alarm = slice(11, 15)
     noted = slice(19, 23)
 

@@ -10,6 +10,7 @@ from feint.envs.hidden_role.dynamics import (
     CLAIM,
     EAST,
     NORTH,
+    PLACE,
     SILENT,
     SOUTH,
     STAY,
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 def act(game: "HiddenRole", policy: str, obs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Actions, (n,) int64, for (n, obs_dim) observations."""
     if policy == "random":
-        return rng.integers(0, game.num_actions, len(obs))
+        allowed = _allowed(game, obs)
+        return np.where(allowed, rng.random(allowed.shape), -1.0).argmax(axis=1)
     layout = game.layout
     phase = obs[:, layout.phase].argmax(axis=1)
     actions = np.zeros(len(obs), np.int64)
@@ -44,6 +46,30 @@ def act(game: "HiddenRole", policy: str, obs: np.ndarray, rng: np.random.Generat
     if policy == "deceptive":
         actions[votes] = _join(game, obs[votes])
     return actions
+
+
+def _allowed(game: "HiddenRole", obs: np.ndarray) -> np.ndarray:
+    """What the focal saboteur can tell to be allowed, (n, num_actions) bool."""
+    layout, n = game.layout, len(obs)
+    rows, stations = layout.players_of(obs), layout.stations_of(obs)
+    phase, watched = obs[:, layout.phase] > 0.5, obs[:, layout.watched] > 0.5
+    living, here = rows[:, :, 3] > 0.5, (stations[:, :, :2] == 0).all(axis=2)
+    here &= stations[:, :, 2] < 1.0
+    touched = np.abs(np.rint(rows[:, :, 1:3] * (game.params.size - 1))).sum(axis=2) <= 1
+    touched &= (rows[:, :, 0] > 0.5) & watched[:, None]
+    out = np.zeros((n, game.num_actions), np.bool_)
+    out[:, NORTH : WEST + 1] = (phase[:, TASKS] & (obs[:, layout.stuck] < 0.5))[:, None]
+    out[:, USE] = here.any(axis=1) | (touched & (rows[:, :, 5] > 0.5)).any(axis=1)
+    out[:, STRIKE] = (obs[:, layout.ready] > 0.5) & (touched & (rows[:, :, 4] < 0.5)).any(axis=1)
+    out[:, BREAK] = (here & (stations[:, :, 2] > 0)).any(axis=1)
+    out[~phase[:, TASKS], USE:] = False
+    claims, votes = phase[:, CLAIM], phase[:, VOTE]
+    out[claims, PLACE:ACCUSE] = True
+    out[claims, ACCUSE:] = np.tile(living[claims], 2)
+    out[votes, 1 : 1 + layout.players] = living[votes]
+    out[:, STAY] = True
+    out[obs[:, layout.alive] < 0.5] = True
+    return out
 
 
 def _work(game: "HiddenRole", obs: np.ndarray) -> np.ndarray:
