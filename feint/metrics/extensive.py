@@ -19,7 +19,7 @@ CHANCE, END = -1, -2
 """What `Game.mover` says where chance moves, and where the game is over."""
 
 Floats = NDArray[np.float64]
-Profile = Mapping[Hashable, Sequence[float] | Floats]
+Profile = Mapping[Any, Sequence[float] | Floats]
 """Information set -> probabilities of its actions, in the order of `Game.actions`."""
 
 

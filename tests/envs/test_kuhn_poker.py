@@ -10,7 +10,7 @@ from feint.envs.kuhn_poker.tree import History
 from feint.metrics.extensive import END, Tree
 
 J, Q, K = 0, 1, 2
-SHARP = {"absent_rate": 0.0, "deaf_rate": 0.0}
+SHARP: dict[str, Any] = {"absent_rate": 0.0, "deaf_rate": 0.0}
 
 
 def make(num_envs: int = 256, seed: int = 0, **kwargs: Any) -> KuhnPoker:
@@ -29,7 +29,7 @@ def by_seat(game: KuhnPoker) -> list[tuple[int, ...]]:
 def play(game: KuhnPoker, policy: str, seed: int = 0):
     """An episode of every game: player_0's returns, metrics, and the last labels."""
     (obs,) = game.reset(seed=seed)
-    rng, trace, total = np.random.default_rng(seed), [], 0.0
+    rng, trace, total = np.random.default_rng(seed), [], np.zeros(game.num_envs)
     while not game.clock.done.all():
         alive = ~game.clock.done
         step = game.step(game.scripted(policy, obs, rng))

@@ -14,7 +14,7 @@ from feint.envs.turns import exploitability_of, strategy_of
 from feint.metrics.extensive import Tree
 
 BOTH = pytest.mark.parametrize("cls", [KuhnPoker, LiarsDice])
-SHARP = {"absent_rate": 0.0, "deaf_rate": 0.0}
+SHARP: dict[str, Any] = {"absent_rate": 0.0, "deaf_rate": 0.0}
 
 
 def aec(name: str, **kwargs: Any) -> Any:

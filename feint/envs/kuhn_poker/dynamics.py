@@ -7,7 +7,7 @@ import numpy as np
 from feint.envs.kernels import kernel
 from feint.envs.kuhn_poker.opponents import DEAF, FACE_FIRST, FACE_SECOND, OPEN_FIRST, OPEN_LATER
 from feint.envs.rng import uniform4
-from feint.envs.turns import DEAL, NONE
+from feint.envs.table import DEAL, NONE
 from feint.metrics import MISLED_BELOW
 
 PASS, BET = 0, 1

@@ -12,7 +12,7 @@ from feint.envs.kuhn_poker import dynamics, opponents, scripted
 from feint.envs.kuhn_poker.draw import draw
 from feint.envs.kuhn_poker.dynamics import BET, PASS
 from feint.envs.kuhn_poker.tree import KuhnTree
-from feint.envs.turns import NONE, TableLayout
+from feint.envs.table import NONE, TableLayout
 from feint.envs.views import ScenarioEnv, ScenarioVectorEnv
 from feint.metrics import Metric, misled, share
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from feint.envs.turns import TableLayout
+from feint.envs.table import TableLayout
 
 
 def act(

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from feint.envs import render
-from feint.envs.turns import NONE
+from feint.envs.table import NONE
 
 if TYPE_CHECKING:
     from feint.envs.liars_dice.scenario import LiarsDice

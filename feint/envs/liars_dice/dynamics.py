@@ -7,7 +7,7 @@ import numpy as np
 from feint.envs.kernels import kernel
 from feint.envs.liars_dice.odds import PROBABLE
 from feint.envs.rng import uniform4
-from feint.envs.turns import DEAL, NONE
+from feint.envs.table import DEAL, NONE
 from feint.metrics import MISLED_BELOW
 
 #: Who plays the others: takes bids at face value, or gives nothing on them.
@@ -34,7 +34,7 @@ class State(NamedTuple):
     deciding: np.ndarray  #: (num_envs,) bool, somebody who listens moves after player_0's last move
     bids: np.ndarray  #: (num_envs,) int64, bids of player_0
     bluffs: np.ndarray  #: (num_envs,) int64, those that were improbable by all it knew
-    tests: np.ndarray  #: (num_envs,) int64, bids that player_0 had to judge, seeing all dice
+    tests: np.ndarray  #: (num_envs,) int64, bids that player_0 could judge rightly, seeing all dice
     passed: np.ndarray  #: (num_envs,) int64, those that it judged rightly
 
 
@@ -99,7 +99,7 @@ def play(state, clock, odds, opponent, scripted, fine, choices, games, fines):
                 state.payoff[i, agent] = -1.0 if holds else 1.0
                 if agent == 0:
                     state.deciding[i] = False
-                    if state.shown[i]:
+                    if state.shown[i] and (not holds or _can_rise(hand, bid[i], i)):
                         state.tests[i] += 1
                         state.passed[i] += 0 if holds else 1
                 continue
@@ -121,9 +121,10 @@ def play(state, clock, odds, opponent, scripted, fine, choices, games, fines):
                 belief = faith if mine >= needed else 1.0 - faith
                 if state.shown[i]:
                     chance = 1.0 if _holds(hand, action, i) else 0.0
-                    if bid[i] != NONE:
+                    holds = bid[i] != NONE and _holds(hand, bid[i], i)
+                    if bid[i] != NONE and (not holds or _can_rise(hand, bid[i], i)):
                         state.tests[i] += 1
-                        state.passed[i] += 1 if _holds(hand, bid[i], i) else 0
+                        state.passed[i] += 1 if holds else 0
                 else:
                     chance = 1.0 if mine >= needed else 0.0
                 state.bids[i] += 1
@@ -151,6 +152,15 @@ def _holds(hand, bid, i):
     for agent in range(hand.shape[1]):
         count += _matches(hand, agent, bid % hand.shape[2], i)
     return count > bid // hand.shape[2]
+
+
+@kernel
+def _can_rise(hand, bid, i):
+    """Whether a higher bid is true of all dice."""
+    for higher in range(bid + 1, hand.shape[1] * hand.shape[2] * hand[i, 0].sum()):
+        if _holds(hand, higher, i):
+            return True
+    return False
 
 
 @kernel

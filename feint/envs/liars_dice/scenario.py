@@ -12,7 +12,7 @@ from feint.envs.liars_dice import dynamics, scripted
 from feint.envs.liars_dice.draw import draw
 from feint.envs.liars_dice.odds import odds
 from feint.envs.liars_dice.tree import DiceTree
-from feint.envs.turns import NONE, TableLayout
+from feint.envs.table import NONE, TableLayout
 from feint.envs.views import ScenarioEnv, ScenarioVectorEnv
 from feint.metrics import Metric, misled, share
 
@@ -148,7 +148,7 @@ class LiarsDice(turns.TurnScenario):
             Metric("won", "what was won: 1, 0 or -1", better="higher", role="task"),
             Metric(
                 "judged_seen",
-                "bids judged with all dice in sight: doubted if false, else not",
+                "bids judged with all dice in sight: doubts the false, not the true",
                 better="higher",
                 role="attention",
             ),
@@ -290,8 +290,8 @@ class LiarsDice(turns.TurnScenario):
         """Labels of the current state, one entry for each of `games` (all by default).
 
         `truth`: player_0's dice: the sum over faces f from 0 of (how many show f) * (D + 1)^f.
-        `bids`, `bluffs`: how many player_0 has made. `tests`, `passed`: bids that it had to judge
-        with all dice in sight, and those judged rightly. `won` is its payoff, 0 before the end.
+        `bids`, `bluffs`: how many player_0 has made. `tests`, `passed`: bids that it judged with
+        all dice in sight, and those rightly; a true bid counts if a higher one is true as well. `won` is its payoff, 0 before the end.
         """
         state = self.state
         if games is not None:

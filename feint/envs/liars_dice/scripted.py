@@ -3,7 +3,7 @@
 import numpy as np
 
 from feint.envs.liars_dice.odds import PROBABLE, Odds
-from feint.envs.turns import NONE, TableLayout
+from feint.envs.table import NONE, TableLayout
 
 SURE = 0.99
 """A bid this likely is not worth a lie."""
