@@ -32,7 +32,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow check format peers constraints clean
+.PHONY: help demo test test-slow check format pages peers constraints clean
 
 help: ## List the targets
 	@echo 'usage: make TARGET [PYTHON=python3.12] [ARGS="..."]'
@@ -58,6 +58,9 @@ check: $(DEV) ## Lint, check the format, check the types
 format: $(DEV) ## Mend what ruff can mend, and format
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
+
+pages: $(DEV) ## Write docs/scenarios anew from the scenarios' docstrings, with pictures
+	$(VENV)/bin/python docs/make_pages.py
 
 peers: $(PEERS)/.installed $(DEV) ## Set up .venv-peers: what benchmarks/throughput.py is timed against
 

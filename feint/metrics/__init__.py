@@ -2,9 +2,16 @@
 
 * `scores`: how a scenario declares what it measures;
 * `belief`: what an observer who assumes honesty believes, and when it is misled;
-* `rates`: lie rates, shares of counted steps, differences between paired episodes;
-* `statistics`: intervals, for counts (Wilson), episodes and training seeds (bootstrap);
+* `observer`: an observer that has learnt from honest agents;
+* `rates`: lies, omissions, bluffs, shares of counted steps, differences between paired episodes;
+* `causal_games`, `ward`: belief, intention and deception as Ward et al. (2023) define them, worked
+  out in small causal games (to be imported from there);
+* `intention`: the same of a policy in running games, by re-rolling them;
+* `statistics`: intervals, for counts (Wilson), episodes and training seeds (bootstrap), clusters;
+* `paths`: how deceptive a path is, node by node and as a whole (Masters & Sardina 2017);
+* `capability`: what a test says of a capability, and the gap that sandbagging leaves;
 * `extensive`: exact values, best responses and exploitability in small game trees;
+* `aggregates`: interquartile mean, probability of improvement, stratified bootstrap, over tasks;
 * `verdict`: honest, damaged, collapsed, unchanged or partial, computed with one set of thresholds.
 
 It needs numpy and scipy only, and loads `scipy.stats` when an interval is first asked for.

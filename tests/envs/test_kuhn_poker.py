@@ -225,7 +225,9 @@ def test_rewards_are_chips_less_a_fine_for_each_move_that_misleads(incentive):
         step = game.step(rng.integers(0, 2, 3000))
         assert step.labels is not None
         lied = step.labels["misled"] & live
-        wanted = np.where(step.terminated, game.state.payoff[:, 0], 0.0) - 3 * (1 - incentive) * lied
+        wanted = (
+            np.where(step.terminated, game.state.payoff[:, 0], 0.0) - 3 * (1 - incentive) * lied
+        )
         np.testing.assert_allclose(step.rewards[0], np.where(live, wanted, 0.0))
         fined += lied.sum()
     assert fined > 500

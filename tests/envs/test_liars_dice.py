@@ -49,9 +49,7 @@ def play(game: LiarsDice, policy: str, seed: int = 0):
 # -- the game ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("players", "dice", "sides"), [(2, 1, 6), (2, 2, 3), (3, 1, 4), (4, 2, 2)]
-)
+@pytest.mark.parametrize(("players", "dice", "sides"), [(2, 1, 6), (2, 2, 3), (3, 1, 4), (4, 2, 2)])
 def test_the_batch_plays_the_game_of_the_tree(players, dice, sides):
     """Random playouts: the same movers, legal actions, ends and returns as `DiceTree`."""
     game = make(
@@ -245,7 +243,9 @@ def test_the_tables_are_what_enumeration_of_all_dice_gives(players, dice, sides)
         quantity, face = bid // sides + 1, bid % sides
         wanted = {face, sides - 1}
         rest = (players - 1 - same) * dice
-        throws = np.array(list(itertools.product(range(sides), repeat=rest))).reshape(sides**rest, rest)
+        throws = np.array(list(itertools.product(range(sides), repeat=rest))).reshape(
+            sides**rest, rest
+        )
         others = np.isin(throws, list(wanted)).sum(axis=1)
         for claimed in range(dice + 1):
             honest = [

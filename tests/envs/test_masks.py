@@ -169,7 +169,7 @@ NOT_HERE = ("page", "arguments")  # the page and the arguments are RoomSignal's
 
 def test_a_game_of_turns_with_masks_keeps_the_contract():
     report = check_scenario(register(Whisper), skip=NOT_HERE)
-    assert set(report.skipped) == {*NOT_HERE, "presets", "pettingzoo_max_cycles"}
+    assert set(report.skipped) == {*NOT_HERE, "pettingzoo_max_cycles"}
     refused, played = (int(n) for n in report.passed["action_masks"].split() if n.isdigit())
     assert refused > 0 and played > 0
 

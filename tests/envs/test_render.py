@@ -60,7 +60,7 @@ def test_ansi_needs_no_pygame(env_id, monkeypatch):
     env = gym.make(env_id, render_mode="ansi")
     env.reset(seed=0)
     first = env.render()
-    env.step(an_action(env, 2))
+    env.step(an_action(env, 1))
     assert isinstance(first, str)
     assert first != env.render()
     drawn = gym.make(env_id, render_mode="rgb_array")

@@ -1,4 +1,4 @@
-"""Kuhn poker as a game tree: the rules once more, in plain Python, for `feint.metrics.extensive`."""
+"""Kuhn poker as a game tree: the rules in plain Python, for `feint.metrics.extensive`."""
 
 from collections.abc import Sequence
 from itertools import permutations

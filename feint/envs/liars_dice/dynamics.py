@@ -87,7 +87,9 @@ def play(state, clock, odds, opponent, scripted, fine, choices, games, fines):
                     action = liar  # it does not know what was bid: it can only doubt
                 else:
                     trusts = opponent == BELIEVER
-                    action = _best(hand, agent, bid[i], claim[i], trusts, tail, sides, dice, total, i)
+                    action = _best(
+                        hand, agent, bid[i], claim[i], trusts, tail, sides, dice, total, i
+                    )
             else:
                 break
             before = (agent - 1) % players  # who has made the bid that stands

@@ -4,10 +4,10 @@ Bid b says that of all dice at least `b // sides + 1` match face `b % sides` (fa
 highest one is wild and matches every face).
 """
 
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import binom
 
 PROBABLE = 0.5
 """An honest player bids what is at least this likely, by its own dice and the bid before."""
@@ -22,8 +22,10 @@ class Odds(NamedTuple):
     sides: int
     dice: int  #: per player
     total: int  #: of all players
-    tail: np.ndarray  #: (2, total + 1, total + 2): P(x or more of r dice match), face 0: plain, 1: wild
-    need: np.ndarray  #: (B, 2, D + 1) int64: matching dice an honest bidder holds; D + 1: impossible
+    #: (2, total + 1, total + 2): P(x or more of r dice match), face 0: plain, 1: wild
+    tail: np.ndarray
+    #: (B, 2, D + 1) int64: matching dice that an honest bidder holds; D + 1: impossible
+    need: np.ndarray
     faith: np.ndarray  #: (B, 2, D + 1): the observer's belief that the bidder holds them
 
 
@@ -34,9 +36,7 @@ def odds(players: int, dice: int, sides: int) -> Odds:
     same face, and how many matching dice the bidder before is then taken to hold.
     """
     total = players * dice
-    chances = np.array([min(1.0, 2.0 / sides), 1.0 / sides])
-    wanted, unknown = np.arange(total + 2), np.arange(total + 1)[:, None]
-    tail = binom.sf(wanted - 1, unknown, chances[:, None, None])
+    tail = np.array([_tails(min(1.0, 2.0 / sides), total), _tails(1.0 / sides, total)])
     need = np.zeros((total * sides, 2, dice + 1), np.int64)
     for bid in range(total * sides):
         wild = int(bid % sides == sides - 1)
@@ -51,3 +51,12 @@ def odds(players: int, dice: int, sides: int) -> Odds:
     honest = RELIABILITY * prior
     faith = honest / (honest + (1.0 - RELIABILITY) * (1.0 - prior))
     return Odds(sides, dice, total, tail, need, faith)
+
+
+def _tails(chance: float, total: int) -> np.ndarray:
+    """P(x or more of r dice match), (total + 1, total + 2) by r and x, if each does by `chance`."""
+    exact = [
+        [comb(r, k) * chance**k * (1.0 - chance) ** max(r - k, 0) for k in range(total + 2)]
+        for r in range(total + 1)
+    ]
+    return np.flip(np.flip(exact, axis=1).cumsum(axis=1), axis=1)

@@ -291,7 +291,8 @@ class LiarsDice(turns.TurnScenario):
 
         `truth`: player_0's dice: the sum over faces f from 0 of (how many show f) * (D + 1)^f.
         `bids`, `bluffs`: how many player_0 has made. `tests`, `passed`: bids that it judged with
-        all dice in sight, and those rightly; a true bid counts if a higher one is true as well. `won` is its payoff, 0 before the end.
+        all dice in sight, and those rightly; a true bid counts if a higher one is true as well.
+        `won` is its payoff, 0 before the end.
         """
         state = self.state
         if games is not None:

@@ -13,7 +13,7 @@ class _View:
     """What an observation says about every bid, each array (n, B)."""
 
     def __init__(self, layout: TableLayout, odds: Odds, obs: np.ndarray) -> None:
-        n, sides, dice, total = len(obs), odds.sides, odds.dice, odds.total
+        sides, dice, total = odds.sides, odds.dice, odds.total
         number = total * sides
         self.bids = np.arange(number)
         face, wild = self.bids % sides, (self.bids % sides == sides - 1).astype(np.int64)
