@@ -5,8 +5,11 @@ from feint.agents.counterfactual import Ward, counterfactuals, ward
 from feint.agents.evaluation import Episodes, evaluate, play, policy_of, scripted
 from feint.agents.export import export_mlp
 from feint.agents.overlap import AgentOverlap, SelfOtherOverlap
+from feint.agents.parallel_vec_env import ParallelVecEnv
+from feint.agents.pool import Pool
 from feint.agents.regularized import RegularizedMixin
 from feint.agents.regularizer import Bound, Regularizer, Terms
+from feint.agents.resume import Saver, load_state, save_state
 from feint.agents.soo import (
     SOOA2C,
     SOODQN,
@@ -30,11 +33,14 @@ __all__ = [
     "Bound",
     "Episodes",
     "GymVecEnv",
+    "ParallelVecEnv",
+    "Pool",
     "RegularizedMixin",
     "Regularizer",
     "SOOMaskablePPO",
     "SOOMixin",
     "SOORecurrentPPO",
+    "Saver",
     "SelfOtherOverlap",
     "Terms",
     "Ward",
@@ -43,11 +49,13 @@ __all__ = [
     "export_mlp",
     "load_agent",
     "load_into",
+    "load_state",
     "make_vec_env",
     "play",
     "policy_of",
     "read_card",
     "save_agent",
+    "save_state",
     "scripted",
     "ward",
 ]

@@ -124,6 +124,8 @@ class OverlapLoss:
         bystanders = pairs.undefined() if self.config.anchor_bystanders else []
         pairs = pairs.defined()
         compared = self._sham.pairs(pairs, self.generator) if len(pairs) else None
+        if compared is not None and not self._meets(compared):
+            compared = None
         batches = compared.sides() if compared is not None else []
         anchored = []  # which batches the anchor is on
         if self.config.anchor != "none":
@@ -190,6 +192,12 @@ class OverlapLoss:
         """Pool the activations of a side as the config says, by `mask` or else its own mask."""
         mask = side.mask if mask is None else mask
         return pool(side.acts, self.config.pooling, mask, self.config.last_n)
+
+    def _meets(self, pairs: Pairs) -> bool:
+        """Whether there is a position to compare: a sham may pair rows that share none."""
+        if self.config.pooling != "masked" or pairs.mask_self is None or pairs.mask_other is None:
+            return True
+        return bool((pairs.mask_self & pairs.mask_other).any())
 
     def _overlap(self, a: Side, b: Side) -> Tensor:
         a, b = self.compare(a, b)

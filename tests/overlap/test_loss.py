@@ -249,3 +249,20 @@ def test_bystanders_are_anchored_and_nothing_else():
     assert alone.n_valid == 0 and alone.overlap == 0 and torch.allclose(alone.anchor, everybody)
     alone.loss.backward()
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
+
+
+def test_pairs_that_share_no_position_are_left_out():
+    class Positions(nn.Module):
+        def forward(self, x):
+            return torch.tanh(self.layer(x))
+
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(3, 4)
+
+    loss = OverlapLoss(Positions(), OverlapConfig(layers=("layer",), anchor="none"))
+    first = torch.tensor([[True, False], [False, False]])
+    second = torch.tensor([[False, True], [False, False]])
+    terms = loss(Pairs(torch.ones(2, 2, 3), torch.zeros(2, 2, 3), None, first, second))
+    assert terms.overlap == 0
+    assert loss(Pairs(torch.ones(2, 2, 3), torch.zeros(2, 2, 3), None, first, first)).overlap > 0
