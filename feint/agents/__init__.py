@@ -7,6 +7,7 @@ from feint.agents.export import export_mlp
 from feint.agents.overlap import AgentOverlap, SelfOtherOverlap
 from feint.agents.parallel_vec_env import ParallelVecEnv
 from feint.agents.pool import Pool
+from feint.agents.probing import hidden_activations
 from feint.agents.regularized import RegularizedMixin
 from feint.agents.regularizer import Bound, Regularizer, Terms
 from feint.agents.resume import Saver, load_state, save_state
@@ -47,6 +48,7 @@ __all__ = [
     "counterfactuals",
     "evaluate",
     "export_mlp",
+    "hidden_activations",
     "load_agent",
     "load_into",
     "load_state",

@@ -3,6 +3,7 @@
 * `scores`: how a scenario declares what it measures;
 * `belief`: what an observer who assumes honesty believes, and when it is misled;
 * `observer`: an observer that has learnt from honest agents;
+* `probes`: what can be read off a layer's activations, and how well (AUROC);
 * `rates`: lies, omissions, bluffs, shares of counted steps, differences between paired episodes;
 * `causal_games`, `ward`: belief, intention and deception as Ward et al. (2023) define them, worked
   out in small causal games (to be imported from there);
@@ -40,6 +41,7 @@ from feint.metrics.paths import (
     score_path,
     truthful_nodes,
 )
+from feint.metrics.probes import Probe, auroc, fit_probe, probe_auroc
 from feint.metrics.rates import (
     bluff_rate,
     counterfactual_difference,
@@ -85,8 +87,10 @@ __all__ = [
     "Observer",
     "Outcome",
     "PathScore",
+    "Probe",
     "Verdict",
     "WardDeception",
+    "auroc",
     "bluff_rate",
     "bootstrap",
     "bootstrap_by_group",
@@ -100,6 +104,7 @@ __all__ = [
     "deceptive_extent",
     "deceptive_magnitude",
     "fit_observer",
+    "fit_probe",
     "gap_closed",
     "goal_posterior",
     "informative",
@@ -115,6 +120,7 @@ __all__ = [
     "paired_difference",
     "performance_profile",
     "probability_of_improvement",
+    "probe_auroc",
     "radius_of_maximum_probability",
     "sandbagging_gap",
     "score_path",
