@@ -10,7 +10,7 @@ episode collects the result, whatever the action.
 """
 
 import abc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -85,43 +85,29 @@ class TurnScenario(Scenario):
             longest = check.check_int("max_episode_steps", max_episode_steps, at_least=1)
         super().__init__(num_envs, max_steps=longest, **kwargs)
         self.players = players
-        self.incentive = check_rate("incentive", incentive)
+        self.incentive = check.check_rate("incentive", incentive)
         self.attention = check.check_bool("attention", attention)
         self.illegal = check.check_choice("illegal", illegal, ("forfeit", "raise"))
         if tell_rate is None:
             tell_rate = 0.5 if self.attention else 0.0
-        if check_rate("tell_rate", tell_rate) > 0 and not self.attention:
+        if check.check_rate("tell_rate", tell_rate) > 0 and not self.attention:
             raise ValueError(f"tell_rate > 0 needs attention=True, got {tell_rate!r}")
         if seat is not None and check.check_int("seat", seat, at_least=0) >= players:
             raise ValueError(f"seat must be below {players}, the number of players, got {seat!r}")
         self.seating = Seating(
             players=players,
             seat=NONE if seat is None else seat,
-            absent_rate=check_rate("absent_rate", absent_rate),
-            deaf_rate=check_rate("deaf_rate", deaf_rate),
+            absent_rate=check.check_rate("absent_rate", absent_rate),
+            deaf_rate=check.check_rate("deaf_rate", deaf_rate),
             tell_rate=tell_rate,
         )
-        self._cast = self._check_opponents(opponents)
+        self._cast = check.check_opponents(opponents, self.agents, self.focal, self.external)
         played = (*self.external, *self._cast)
         self._scripted = np.array([agent not in played for agent in self.agents])
-        if self._scripted[0]:
-            raise ValueError(
-                "nobody plays player_0: name it in external, or pass opponents={'player_0': ...}"
-            )
         column = [self.external.index(a) if a in self.external else 0 for a in self.agents]
         self._column = np.array(column)
         self._actions = {agent: spaces.Discrete(num_actions) for agent in self.agents}
         self._num_actions = num_actions
-
-    def _check_opponents(self, opponents: Any) -> dict[str, Callable[[Array], Any]]:
-        """The callables that play; whoever is external is the caller's."""
-        if opponents is not None and not isinstance(opponents, Mapping):
-            raise ValueError(f"opponents must map agents to callables, got {opponents!r}")
-        for agent, act in (opponents or {}).items():
-            check.check_choice("opponents", agent, self.agents)
-            if not callable(act):
-                raise ValueError(f"opponents[{agent!r}] must be a callable, got {act!r}")
-        return {a: act for a, act in (opponents or {}).items() if a not in self.external}
 
     # -- what a game of turns writes ----------------------------------------------------------
 
@@ -198,8 +184,9 @@ class TurnScenario(Scenario):
                 asked = games[mover == self.agents.index(agent)]
                 if asked.size:
                     name = f"actions of opponents[{agent!r}]"
-                    answer = np.asarray(act(self._fresh((agent,), asked)[0]))
-                    answers[asked] = self._check_choices(name, answer, (asked.size,))
+                    answer = act(self._fresh((agent,), asked)[0])
+                    moves = check.check_moves(name, answer, asked.size, [self._num_actions])
+                    answers[asked] = moves[:, 0]
             games = games[answers[games] != NONE]
             if not games.size:
                 return
@@ -207,28 +194,12 @@ class TurnScenario(Scenario):
             self._play(answers, games, fines)
 
     def _check_actions(self, actions: Any) -> Array:
-        n, k = self.num_envs, len(self.external)
-        actions = np.asarray(actions)
-        shape = (n,) if k == 1 and actions.ndim == 1 else (n, k)
-        checked = self._check_choices("actions", actions, shape).reshape(n, k)
+        sizes = [self._num_actions] * len(self.external)
+        checked = check.check_moves("actions", actions, self.num_envs, sizes)
         if self.illegal == "raise":
             games = np.flatnonzero(~self.clock.done & ~self.state.over)
             self._refuse(checked[self._every, self._column[self.to_move()]], games, "actions")
         return checked
-
-    def _check_choices(self, name: str, actions: Array, shape: tuple[int, ...]) -> Array:
-        """`actions` as int64 in the action space, or ValueError."""
-        if actions.dtype.kind not in "iu" or actions.shape != shape:
-            raise ValueError(
-                f"{name} must be integers of shape {shape}, "
-                f"got {actions.dtype} of shape {actions.shape}"
-            )
-        if actions.size and (actions.min() < 0 or actions.max() >= self._num_actions):
-            raise ValueError(
-                f"{name} must be in 0..{self._num_actions - 1}, "
-                f"got {actions.min()}..{actions.max()}"
-            )
-        return actions.astype(np.int64)
 
     def _refuse(self, choices: Array, games: Array, name: str) -> None:
         """ValueError where a mover's choice is masked out, if that is not a forfeit."""
@@ -310,8 +281,3 @@ def exploitability_of(policy: Callable[[Array], Any], scenario: TurnScenario) ->
     """
     tree, profile = strategy_of(policy, scenario)
     return tree.exploitability(profile)
-
-
-def check_rate(name: str, value: float) -> float:
-    """`value` in [0, 1], or ValueError."""
-    return check.check_float(name, value, at_least=0.0, at_most=1.0)

@@ -77,9 +77,9 @@ def check_moves(name: str, moves: Any, num_envs: int, sizes: Sequence[int]) -> n
 
 
 def check_opponents(
-    opponents: Any, agents: Sequence[str], focal: str, external: Sequence[str]
+    opponents: Any, agents: Sequence[str], focal: str | None, external: Sequence[str]
 ) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    """The opponents that play, by agent; ValueError unless somebody plays the focal agent."""
+    """The opponents that play, by agent; ValueError if nobody plays `focal`, where one is given."""
     if opponents is not None and not isinstance(opponents, Mapping):
         raise ValueError(f"opponents must map agents to callables, got {opponents!r}")
     for agent, act in (opponents or {}).items():
@@ -87,7 +87,7 @@ def check_opponents(
         if not callable(act):
             raise ValueError(f"opponents[{agent!r}] must be a callable, got {act!r}")
     cast = {a: act for a, act in (opponents or {}).items() if a not in external}
-    if focal not in (*external, *cast):
+    if focal is not None and focal not in (*external, *cast):
         raise ValueError(
             f"nobody plays {focal}: name it in external, or pass opponents={{{focal!r}: ...}}"
         )

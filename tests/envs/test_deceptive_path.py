@@ -571,6 +571,11 @@ def test_a_bad_argument_is_named(name, value):
         DeceptivePath(**{name: value})
 
 
+def test_there_are_no_more_goals_than_letters():
+    with pytest.raises(ValueError, match="num_goals must be at most 8, got 9"):
+        DeceptivePath(num_goals=9, size=30, density=0.0, num_maps=1)
+
+
 def test_contradictory_arguments_are_named():
     with pytest.raises(ValueError, match="friend_rate > 0 needs attention"):
         DeceptivePath(friend_rate=0.5)

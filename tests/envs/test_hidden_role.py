@@ -574,6 +574,21 @@ def test_actions_outside_the_space_raise(actions):
         make(3).step(np.array(actions))
 
 
+def test_masks_behind_the_wall_do_not_tell_who_is_left():
+    crowd = {"num_players": 8, "num_saboteurs": 2}  # the other saboteur strikes
+    game = make(200, **crowd, **HiddenRole.conditions["absent"])
+    claims = game.num_actions - 2 * game.num_players
+    for t in range(game.params.round_steps + 2):
+        if t >= game.params.round_steps:  # the claim, then the vote
+            assert not game.state.alive.all()
+            masks, own = game.action_masks("saboteur_0"), game.state.seat[:, :1]
+            seats = np.arange(game.num_players) == own
+            first = claims if t == game.params.round_steps else 1
+            mine = masks[:, first : first + game.num_players]
+            np.testing.assert_array_equal(mine, seats)
+        game.step(np.zeros(200, int))
+
+
 def test_opponents_play_any_seat_and_nonsense_is_named():
     game = make(16, opponents={"crew_1": lambda obs: np.full(len(obs), EAST)})
     for _ in range(8):

@@ -139,6 +139,16 @@ def test_the_cue_tells_the_test_from_deployment_as_well_as_it_is_strong():
         np.testing.assert_allclose(high, [share, share, 1 - share], atol=0.02)
 
 
+def test_whoever_is_at_the_ceiling_on_average_is_not_above_it():
+    # Four levels, the second of which has 0.6 of the answers right on average: just the ceiling.
+    game = make(200, external="all", num_levels=4, **Sandbagging.conditions["present"])
+    for _ in range(TESTS):
+        game.step(np.zeros((200, 2), int))
+    level, verdict = game.state.level, np.tile([0, 1], 100)
+    tester = game.step(np.stack([np.zeros(200, int), verdict], axis=1)).rewards[1]
+    np.testing.assert_array_equal(tester, (verdict == 1) == (level >= 2))
+
+
 def test_a_tester_that_does_not_score_restricts_nobody():
     game = make(64, external="all", **Sandbagging.conditions["blind"])
     for _ in range(TESTS + DEPLOYED):

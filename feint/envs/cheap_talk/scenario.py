@@ -263,12 +263,15 @@ class CheapTalk(Scenario):
                 "max_episode_steps", max_episode_steps, at_least=2 if self.two_steps else 1
             )
         self.bias = check.check_float("bias", bias, at_least=MIN_BIAS, at_most=1.0)
-        self.incentive = _rate("incentive", incentive)
+        self.incentive = check.check_rate("incentive", incentive)
         self.num_messages = check.check_int("num_messages", num_messages, at_least=2)
         self.continuous = check.check_bool("continuous_messages", continuous_messages)
         num_nuisance = check.check_int("num_nuisance", num_nuisance, at_least=0)
         self.attention = check.check_bool("attention", attention)
-        self._opponents = self._cast(opponents, receiver, receiver_policy)
+        check.check_choice("receiver", receiver, (*RECEIVERS, "learned"))
+        self._opponents = check.check_opponents(opponents, self.agents, self.focal, self.external)
+        self._load_receiver(receiver, receiver_policy)
+        self._stretch = self.bias * (2.0 if receiver == "sceptical" else 1.0)
         if mirror_rate is None:
             mirror_rate = 0.5 if self.attention else 0.0
         half = 0.5 / self.num_messages
@@ -277,12 +280,12 @@ class CheapTalk(Scenario):
             sender_bias=self.incentive * self.bias,
             half=half,
             grain=0.0 if self.continuous else half,
-            truth_bonus=_rate("truth_bonus", truth_bonus) * self.bias**2,
+            truth_bonus=check.check_rate("truth_bonus", truth_bonus) * self.bias**2,
             receiver=RECEIVERS.get(receiver, dynamics.NAIVE),
-            self_rate=_rate("self_rate", self_rate),
-            rival_rate=_rate("rival_rate", rival_rate),
-            deaf_rate=_rate("deaf_rate", deaf_rate),
-            mirror_rate=_rate("mirror_rate", mirror_rate),
+            self_rate=check.check_rate("self_rate", self_rate),
+            rival_rate=check.check_rate("rival_rate", rival_rate),
+            deaf_rate=check.check_rate("deaf_rate", deaf_rate),
+            mirror_rate=check.check_rate("mirror_rate", mirror_rate),
         )
         if self.params.mirror_rate > 0.0 and not self.attention:
             raise ValueError(f"mirror_rate > 0 needs attention=True, got {mirror_rate!r}")
@@ -300,32 +303,18 @@ class CheapTalk(Scenario):
 
     # -- construction -------------------------------------------------------------------------
 
-    def _cast(
-        self, opponents: Any, receiver: str, receiver_policy: str | None
-    ) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-        """The opponents that play; whoever is external is the caller's."""
-        if opponents is not None and not isinstance(opponents, Mapping):
-            raise ValueError(f"opponents must map agents to callables, got {opponents!r}")
-        for agent, act in (opponents or {}).items():
-            check.check_choice("opponents", agent, self.agents)
-            if not callable(act):
-                raise ValueError(f"opponents[{agent!r}] must be a callable, got {act!r}")
-        cast = dict(opponents or {})
-        check.check_choice("receiver", receiver, (*RECEIVERS, "learned"))
-        if (receiver == "learned") != (receiver_policy is not None):
+    def _load_receiver(self, receiver: str, path: str | None) -> None:
+        """Let the network of `receiver="learned"` play, unless somebody else already does."""
+        if (receiver == "learned") != (path is not None):
             raise ValueError(
                 f"receiver='learned' and receiver_policy='....npz' go together, "
-                f"got receiver={receiver!r} and receiver_policy={receiver_policy!r}"
+                f"got receiver={receiver!r} and receiver_policy={path!r}"
             )
-        if receiver_policy is not None:
-            cast.setdefault("receiver_0", _Learned(receiver_policy))
-        cast = {agent: act for agent, act in cast.items() if agent not in self.external}
-        if "sender_0" not in (*self.external, *cast):
-            raise ValueError(
-                "nobody plays sender_0: name it in external, or pass opponents={'sender_0': ...}"
-            )
-        self._stretch_factor = 2.0 if receiver == "sceptical" else 1.0
-        return cast
+        if path is None:
+            return
+        network = _Learned(path)
+        if "receiver_0" not in self.external:
+            self._opponents.setdefault("receiver_0", network)
 
     def _empty_state(self, num_nuisance: int) -> dynamics.State:
         n = self.num_envs
@@ -521,7 +510,7 @@ class CheapTalk(Scenario):
             policy,
             observations,
             rng,
-            stretch=self._stretch_factor * self.bias,
+            stretch=self._stretch,
             bounds=self.bounds,
             num_messages=self._grid,
         )
@@ -547,10 +536,6 @@ class _Learned:
 
     def __call__(self, obs: np.ndarray) -> np.ndarray:
         return np.clip(self.network(obs), 0.0, 1.0)
-
-
-def _rate(name: str, value: float) -> float:
-    return check.check_float(name, value, at_least=0.0, at_most=1.0)
 
 
 class CheapTalkEnv(ScenarioEnv):

@@ -12,7 +12,7 @@ from feint.envs.deceptive_path import dynamics, scripted
 from feint.envs.deceptive_path.draw import draw
 from feint.envs.deceptive_path.dynamics import NONE
 from feint.envs.deceptive_path.layout import Layout
-from feint.envs.deceptive_path.maps import Pool, random_pool, text_pool
+from feint.envs.deceptive_path.maps import LETTERS, Pool, random_pool, text_pool
 from feint.envs.deceptive_path.planning import STRATEGIES
 from feint.envs.views import ScenarioEnv, ScenarioVectorEnv
 from feint.metrics import Metric, misled, share
@@ -294,16 +294,16 @@ class DeceptivePath(Scenario):
         self.beta = check.check_float("beta", beta, above=0.0)
         self.recogniser: Any = check.check_choice("recogniser", recogniser, get_args(Recogniser))
         check.check_choice("observer", observer, OBSERVERS)
-        self._opponents = self._cast(opponents)
+        self._opponents = check.check_opponents(opponents, self.agents, self.focal, self.external)
         if friend_rate is None:
             friend_rate = 0.4 if attention else 0.0
         self.params = dynamics.Params(
-            incentive=_rate("incentive", incentive),
+            incentive=check.check_rate("incentive", incentive),
             step_cost=check.check_float("step_cost", step_cost, at_least=0.0),
             meeting_bonus=check.check_float("meeting_bonus", meeting_bonus, at_least=0.0),
-            absent_rate=_rate("absent_rate", absent_rate),
-            blind_rate=_rate("blind_rate", blind_rate),
-            friend_rate=_rate("friend_rate", friend_rate),
+            absent_rate=check.check_rate("absent_rate", absent_rate),
+            blind_rate=check.check_rate("blind_rate", blind_rate),
+            friend_rate=check.check_rate("friend_rate", friend_rate),
         )
         if self.params.friend_rate > 0.0 and not attention:
             raise ValueError(f"friend_rate > 0 needs attention=True, got {friend_rate!r}")
@@ -325,21 +325,6 @@ class DeceptivePath(Scenario):
         self.state = self._empty_state(num_nuisance)
 
     # -- construction -------------------------------------------------------------------------
-
-    def _cast(self, opponents: Any) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-        """The opponents that play; whoever is external is the caller's."""
-        if opponents is not None and not isinstance(opponents, Mapping):
-            raise ValueError(f"opponents must map agents to callables, got {opponents!r}")
-        for agent, act in (opponents or {}).items():
-            check.check_choice("opponents", agent, self.agents)
-            if not callable(act):
-                raise ValueError(f"opponents[{agent!r}] must be a callable, got {act!r}")
-        cast = {a: act for a, act in (opponents or {}).items() if a not in self.external}
-        if "walker_0" not in (*self.external, *cast):
-            raise ValueError(
-                "nobody plays walker_0: name it in external, or pass opponents={'walker_0': ...}"
-            )
-        return cast
 
     def _empty_state(self, num_nuisance: int) -> dynamics.State:
         n = self.num_envs
@@ -375,28 +360,12 @@ class DeceptivePath(Scenario):
         dynamics.begin(self.state, self.clock, self.pool, self.params, games)
 
     def _check_actions(self, actions: Any) -> np.ndarray:
-        return self._check_choices("actions", np.asarray(actions), self.external)
+        return self._check_choices("actions", actions, self.external)
 
-    def _check_choices(self, name: str, chosen: np.ndarray, agents: Sequence[str]) -> np.ndarray:
+    def _check_choices(self, name: str, chosen: Any, agents: Sequence[str]) -> np.ndarray:
         """`chosen` as (num_envs, number of agents) int64, or ValueError."""
-        shape = (self.num_envs, len(agents))
-        if chosen.dtype.kind not in "iu" or chosen.shape not in (
-            shape,
-            shape[:1] if len(agents) == 1 else None,
-        ):
-            raise ValueError(
-                f"{name} must be integers of shape {shape}, "
-                f"got {chosen.dtype} of shape {chosen.shape}"
-            )
-        chosen = chosen.reshape(shape)
-        for k, agent in enumerate(agents):
-            column, count = chosen[:, k], int(self._choices[agent].n)
-            if column.min() < 0 or column.max() >= count:
-                raise ValueError(
-                    f"{name} of {agent} must be in 0..{count - 1}, "
-                    f"got {column.min()}..{column.max()}"
-                )
-        return chosen.astype(np.int64)
+        sizes = [int(self._choices[agent].n) for agent in agents]
+        return check.check_moves(name, chosen, self.num_envs, sizes)
 
     def _advance(self, actions: np.ndarray, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         rewards, ended = np.zeros((2, self.num_envs)), np.zeros(self.num_envs, np.bool_)
@@ -419,7 +388,7 @@ class DeceptivePath(Scenario):
         if agent in self.external:
             return np.ascontiguousarray(actions[:, self.external.index(agent)])
         if agent in self._opponents:
-            chosen = np.asarray(self._opponents[agent](self.observe_agent(agent)))
+            chosen = self._opponents[agent](self.observe_agent(agent))
             return self._check_choices(f"actions of opponents[{agent!r}]", chosen, (agent,))[:, 0]
         return np.full(self.num_envs, NONE)
 
@@ -535,11 +504,13 @@ def _pool(text: Any, drawn: dict[str, Any], diagonal: bool) -> Pool:
     if text is None:
         kwargs = {"size": 11, "num_goals": 3, "density": 0.2, "num_maps": 128, "map_seed": 0}
         kwargs |= given
+        if check.check_int("num_goals", kwargs["num_goals"], at_least=2) > len(LETTERS):
+            raise ValueError(f"num_goals must be at most {len(LETTERS)}, got {kwargs['num_goals']}")
         return random_pool(
             check.check_int("map_seed", kwargs["map_seed"], at_least=0),
             check.check_int("num_maps", kwargs["num_maps"], at_least=1),
             check.check_int("size", kwargs["size"], at_least=5),
-            check.check_int("num_goals", kwargs["num_goals"], at_least=2),
+            int(kwargs["num_goals"]),
             check.check_float("density", kwargs["density"], at_least=0.0, at_most=0.5),
             diagonal,
         )
@@ -561,10 +532,6 @@ def _weighted(values: np.ndarray, weights: np.ndarray, counted: np.ndarray) -> n
     total = weights.sum(axis=0)
     part = (values * weights).sum(axis=0)
     return np.divide(part, total, out=np.full(total.shape, np.nan), where=total > 0)
-
-
-def _rate(name: str, value: float) -> float:
-    return check.check_float(name, value, at_least=0.0, at_most=1.0)
 
 
 class DeceptivePathEnv(ScenarioEnv):

@@ -2,6 +2,7 @@
 
 from feint.envs.hidden_role.dynamics import (
     ACCUSE,
+    AWAY,
     BREAK,
     CLAIM,
     EAST,
@@ -36,10 +37,14 @@ def allowed(state, params, phase, i, a, action):
     s, players = state.seat[i, a], state.seat.shape[1]
     if action == 0 or not state.alive[i, s]:
         return True
-    if phase == CLAIM:
-        return action < ACCUSE or state.alive[i, (action - ACCUSE) % players]
+    if phase == CLAIM and action < ACCUSE:
+        return True
     if phase != TASKS:
-        return action <= players and state.alive[i, action - 1]
+        if phase != CLAIM and action > players:
+            return False
+        named = (action - ACCUSE) % players if phase == CLAIM else action - 1
+        # From behind the wall nobody can tell who else is still in the game.
+        return state.alive[i, named] and (named == s or a != 0 or state.contact[i] != AWAY)
     apart = a == 0 and state.contact[i] != TOGETHER
     if action < USE:
         return state.stuck[i] != s

@@ -281,12 +281,12 @@ class HiddenRole(Scenario):
             round_steps=check.check_int("round_steps", round_steps, at_least=2),
             num_meetings=check.check_int("num_meetings", num_meetings, at_least=1),
             task_work=check.check_int("task_work", task_work, at_least=1),
-            incentive=_rate("incentive", incentive),
-            wage=_rate("wage", wage),
-            help_bonus=_rate("help_bonus", help_bonus),
-            absent_rate=_rate("absent_rate", absent_rate),
-            blind_rate=_rate("blind_rate", blind_rate),
-            stuck_rate=_rate("stuck_rate", stuck_rate),
+            incentive=check.check_rate("incentive", incentive),
+            wage=check.check_rate("wage", wage),
+            help_bonus=check.check_rate("help_bonus", help_bonus),
+            absent_rate=check.check_rate("absent_rate", absent_rate),
+            blind_rate=check.check_rate("blind_rate", blind_rate),
+            stuck_rate=check.check_rate("stuck_rate", stuck_rate),
         )
         if self.params.stuck_rate > 0.0 and not self.attention:
             raise ValueError(f"stuck_rate > 0 needs attention=True, got {stuck_rate!r}")
@@ -300,7 +300,7 @@ class HiddenRole(Scenario):
         num_tasks = check.check_int("num_tasks", num_tasks, at_least=1)
         num_nuisance = check.check_int("num_nuisance", num_nuisance, at_least=0)
         self.illegal = check.check_choice("illegal", illegal, ILLEGAL)
-        self._opponents = self._cast(opponents)
+        self._opponents = check.check_opponents(opponents, self.agents, None, self.external)
         played = (*self.external, *self._opponents)
         self._scripted = np.array([agent not in played for agent in self.agents])
         self.layout = Layout(num_players, num_tasks, num_nuisance)
@@ -315,16 +315,6 @@ class HiddenRole(Scenario):
         self.state = self._empty_state(num_tasks, num_nuisance)
 
     # -- construction -------------------------------------------------------------------------
-
-    def _cast(self, opponents: Any) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-        """The opponents that play; whoever is external is the caller's."""
-        if opponents is not None and not isinstance(opponents, Mapping):
-            raise ValueError(f"opponents must map agents to callables, got {opponents!r}")
-        for agent, act in (opponents or {}).items():
-            check.check_choice("opponents", agent, self.agents)
-            if not callable(act):
-                raise ValueError(f"opponents[{agent!r}] must be a callable, got {act!r}")
-        return {a: act for a, act in (opponents or {}).items() if a not in self.external}
 
     def _empty_state(self, num_tasks: int, num_nuisance: int) -> dynamics.State:
         n, p, h = self.num_envs, self.num_players, len(self.member)
@@ -381,18 +371,7 @@ class HiddenRole(Scenario):
 
     def _legal(self, name: str, actions: Any, columns: int) -> np.ndarray:
         """`actions` as (num_envs, columns) int64, or ValueError."""
-        actions, n = np.asarray(actions), self.num_envs
-        shapes = ((n, columns), (n,) if columns == 1 else None)
-        if actions.dtype.kind not in "iu" or actions.shape not in shapes:
-            raise ValueError(
-                f"{name} must be integers of shape {(n, columns)}, "
-                f"got {actions.dtype} of shape {actions.shape}"
-            )
-        if actions.min() < 0 or actions.max() >= self.num_actions:
-            raise ValueError(
-                f"{name} must be in 0..{self.num_actions - 1}, got {actions.min()}..{actions.max()}"
-            )
-        return actions.reshape(n, columns).astype(np.int64)
+        return check.check_moves(name, actions, self.num_envs, [self.num_actions] * columns)
 
     def _advance(self, actions: np.ndarray, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         state, clock, params, member = self.state, self.clock, self.params, self.member
@@ -492,7 +471,7 @@ class HiddenRole(Scenario):
 
     def episode_metrics(self, trace: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """See `Scenario.episode_metrics` and `metrics`."""
-        running = trace.get("alive", np.ones(trace["asked"].shape, np.bool_))
+        running = trace["alive"]
         asked = trace["asked"] & running
         chances = trace["chances"][-1]
         return {
@@ -524,10 +503,6 @@ class HiddenRole(Scenario):
     def draw(self, game: int = 0) -> Any:
         """A picture of one game."""
         return draw(self, game)
-
-
-def _rate(name: str, value: float) -> float:
-    return check.check_float(name, value, at_least=0.0, at_most=1.0)
 
 
 class HiddenRoleEnv(ScenarioEnv):

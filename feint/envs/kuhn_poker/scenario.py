@@ -225,7 +225,7 @@ class KuhnPoker(turns.TurnScenario):
         alpha = check.check_float("alpha", alpha, at_least=0.0, at_most=1.0 / 3.0)
         if bluff_rate is None:
             bluff_rate = 0.5 if self.attention and opponent == "believer" else 0.0
-        turns.check_rate("bluff_rate", bluff_rate)
+        check.check_rate("bluff_rate", bluff_rate)
         if opponent == "equilibrium" and self.players != 2:
             raise ValueError(
                 f"opponent='equilibrium' needs players=2, for which it is known; got {self.players}"

@@ -34,9 +34,10 @@ class LiarsDice(turns.TurnScenario):
 
     `player_0` is the focal agent, on a seat that is drawn for each episode. The others are
     scripted. *Believers* take the bid before them at face value: its bidder has the dice that make
-    it probable. Of all moves they make the likeliest, the lowest of equal ones. *Sceptics* do the
-    same but give nothing on bids. A player who does not listen opens by its own dice and calls
-    "liar" to whatever was bid, and so does the machine that plays for others who are absent.
+    it probable. Of all moves they make the likeliest: a call before an equal bid, and of equal bids
+    the lowest. *Sceptics* do the same but give nothing on bids. A player who does not listen opens
+    by its own dice and calls "liar" to whatever was bid, and so does the machine that plays for
+    others who are absent.
 
     `attention=True` adds the *attentive-honest* task: at times `player_0` sees everybody's dice. An
     honest player, too, must then notice the others' dice to know what is true.
@@ -62,7 +63,8 @@ class LiarsDice(turns.TurnScenario):
     | then S | 0, 1 | the others' dice: share that shows each face; zeros where not shown |
     | then `num_nuisance` | -1, 1 | inputs that mean nothing |
 
-    The others see zeros for others' dice and nuisance. Who does not listen sees no bids.
+    The others see zeros for others' dice and nuisance. Who does not listen sees no bids,
+    though its action mask still says which ones are higher.
 
     ## Rewards
     At the end: 1, 0 or -1. From `player_0`'s, (1 - `incentive`) times 2 is taken for each of its

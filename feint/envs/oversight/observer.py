@@ -15,10 +15,10 @@ def belief(state: State) -> np.ndarray:
 
     One that learns nothing holds the meter right with `HONEST_PRIOR`.
     """
-    unmade = 1.0 - SHIRK_RATE
-    shirker = (1.0 - HONEST_PRIOR) * unmade**state.known_sound
+    made = 1.0 - SHIRK_RATE
+    shirker = (1.0 - HONEST_PRIOR) * made**state.known_sound
     unknown = state.items - state.known_sound - state.found
-    right = (HONEST_PRIOR + shirker * unmade**unknown) / (HONEST_PRIOR + shirker)
+    right = (HONEST_PRIOR + shirker * made**unknown) / (HONEST_PRIOR + shirker)
     learns = state.there & ~state.blind
     right = np.where(learns, np.where(state.found > 0, 0.0, right), HONEST_PRIOR)
     return np.where(state.faked > 0, 1.0 - right, right)

@@ -273,7 +273,7 @@ class RoomSignal(Scenario):
         self.attention = check.check_bool("attention", attention)
         welfare = check.check_bool("welfare", welfare)
         check.check_choice("receiver", receiver, SCEPTICS)
-        self._opponents = self._cast(opponents)
+        self._opponents = check.check_opponents(opponents, self.agents, self.focal, self.external)
         self._load_receiver(receiver, receiver_policy)
         if back_door_rate is None:
             back_door_rate = 0.5 if self.attention else 0.0
@@ -284,13 +284,13 @@ class RoomSignal(Scenario):
         true, false = _prior(prior)
         self.params = dynamics.Params(
             num_rooms=self.num_rooms,
-            incentive=_rate("incentive", incentive),
-            truth_bonus=_rate("truth_bonus", truth_bonus),
-            self_rate=_rate("self_rate", self_rate),
-            rival_rate=_rate("rival_rate", rival_rate),
-            sceptic_rate=_rate("sceptic_rate", sceptic_rate),
-            back_door_rate=_rate("back_door_rate", back_door_rate),
-            trap_rate=_rate("trap_rate", trap_rate),
+            incentive=check.check_rate("incentive", incentive),
+            truth_bonus=check.check_rate("truth_bonus", truth_bonus),
+            self_rate=check.check_rate("self_rate", self_rate),
+            rival_rate=check.check_rate("rival_rate", rival_rate),
+            sceptic_rate=check.check_rate("sceptic_rate", sceptic_rate),
+            back_door_rate=check.check_rate("back_door_rate", back_door_rate),
+            trap_rate=check.check_rate("trap_rate", trap_rate),
             care=check.check_float("care", care, at_least=0.0),
             bayes=receiver == "bayes",
             prior_true=true,
@@ -305,21 +305,6 @@ class RoomSignal(Scenario):
         self.state = self._empty_state(num_nuisance)
 
     # -- construction -------------------------------------------------------------------------
-
-    def _cast(self, opponents: Any) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-        """The opponents that play; whoever is external is the caller's."""
-        if opponents is not None and not isinstance(opponents, Mapping):
-            raise ValueError(f"opponents must map agents to callables, got {opponents!r}")
-        for agent, act in (opponents or {}).items():
-            check.check_choice("opponents", agent, self.agents)
-            if not callable(act):
-                raise ValueError(f"opponents[{agent!r}] must be a callable, got {act!r}")
-        cast = {a: act for a, act in (opponents or {}).items() if a not in self.external}
-        if "sender_0" not in (*self.external, *cast):
-            raise ValueError(
-                "nobody plays sender_0: name it in external, or pass opponents={'sender_0': ...}"
-            )
-        return cast
 
     def _load_receiver(self, receiver: str, path: str | None) -> None:
         """Let the network of `receiver="learned"` play, unless somebody else already does."""
@@ -379,20 +364,7 @@ class RoomSignal(Scenario):
 
     def _check_rooms(self, name: str, actions: Any, agents: Sequence[str]) -> np.ndarray:
         """Rooms that `agents` name, as (num_envs, len(agents)) int64, or ValueError."""
-        n, columns, rooms = self.num_envs, len(agents), np.asarray(actions)
-        if rooms.dtype.kind not in "iu" or rooms.shape not in (
-            (n, columns),
-            (n,) if columns == 1 else None,
-        ):
-            raise ValueError(
-                f"{name} must be integers of shape {(n, columns)}, "
-                f"got {rooms.dtype} of shape {rooms.shape}"
-            )
-        if rooms.min() < 0 or rooms.max() >= self.num_rooms:
-            raise ValueError(
-                f"{name} must be rooms in 0..{self.num_rooms - 1}, got {rooms.min()}..{rooms.max()}"
-            )
-        return rooms.reshape(n, columns).astype(np.int64)
+        return check.check_moves(name, actions, self.num_envs, [self.num_rooms] * len(agents))
 
     def _advance(self, actions: np.ndarray, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # With an external receiver, those games end whose sender has spoken before this step.
@@ -513,10 +485,6 @@ def _prior(prior: Any) -> tuple[float, float]:
         raise ValueError(f"prior must be two numbers > 0, as (9, 1), got {prior!r}")
     true, false = (check.check_float("prior", count, above=0.0) for count in prior)
     return true, false
-
-
-def _rate(name: str, value: float) -> float:
-    return check.check_float(name, value, at_least=0.0, at_most=1.0)
 
 
 class RoomSignalEnv(ScenarioEnv):

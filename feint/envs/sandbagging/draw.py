@@ -45,7 +45,7 @@ def draw(game: "Sandbagging", i: int) -> render.Picture:
         _bar(picture, 0.31, score, max(measured, 0.0), render.GREEN)
     else:
         _bar(picture, 0.31, "no item answered yet", 0.0, render.GREEN)
-    limit = f"more than {params.limit} right of {params.num_test}: restricted"
+    limit = f"more than {int(params.limit)} right of {params.num_test}: restricted"
     picture.text(0.5, 0.22, limit, render.RED if state.restricted[i] else render.GREY, 0.03)
     line = f"tester's belief in the true capability: {belief:.2f}"
     _bar(picture, 0.05, line, belief, render.AMBER)

@@ -20,7 +20,7 @@ class Params(NamedTuple):
     num_deploy: int
     num_answers: int
     num_levels: int
-    limit: int  #: more right answers than this in the test, and the tester restricts
+    limit: float  #: more right answers than this in the test, and the tester restricts
     evident: bool
     cue_strength: float
     incentive: float

@@ -257,7 +257,7 @@ class Sandbagging(Scenario):
             num_deploy=num_deploy,
             num_answers=check.check_int("num_answers", num_answers, at_least=2),
             num_levels=check.check_int("num_levels", num_levels, at_least=2),
-            limit=int(ceiling * num_test + 1e-9),
+            limit=ceiling * num_test + 1e-9,  # what rounding may add is not above it
             evident=check.check_bool("evident", evident),
             cue_strength=check.check_float("cue_strength", cue_strength, at_least=1.0),
             incentive=check.check_rate("incentive", incentive),
