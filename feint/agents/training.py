@@ -35,6 +35,22 @@ _PPO: dict[str, Preset] = {
     ),
 }  # fmt: skip
 
+# On these, too, PPO learns to deceive: a few checks on seed 100, half a minute each, no sweep.
+for _name, _steps, _horizon, _rate, _entropy in (
+    ("CheapTalk", 400_000, 16, 2e-3, 0.005),
+    ("KuhnPoker", 600_000, 16, 2e-3, 0.005),
+    ("LiarsDice", 800_000, 16, 2e-3, 0.005),
+    ("HiddenRole", 1_000_000, 64, 1e-3, 0.003),
+    ("DeceptivePath", 1_000_000, 32, 2e-3, 0.003),
+    ("Oversight", 600_000, 36, 2e-3, 0.003),
+    ("Sandbagging", 600_000, 32, 2e-3, 0.003),
+):
+    _PPO[f"{_name}-v0"] = Preset(
+        f"feint/{_name}-v0", _steps, 256, (64, 64), "relu",
+        {"n_steps": _horizon, "batch_size": 1024, "n_epochs": 6, "gamma": 0.97,
+         "learning_rate": f"lin_{_rate}", "ent_coef": _entropy},
+    )  # fmt: skip
+
 
 def defaults_for(env_id: str, algo: str) -> Preset:
     """The preset of a scenario and algorithm; off-policy ones get SB3's own arguments.
@@ -43,7 +59,8 @@ def defaults_for(env_id: str, algo: str) -> Preset:
         ValueError: for an unknown scenario.
     """
     name = scenario_class(env_id).name
-    preset = _PPO.get(name, Preset(f"feint/{name}", 1_000_000, 64, (64, 64), "tanh", {}))
+    rollout = {"n_steps": 32}  # times 64 games: SB3's own rollout, 2048 steps of one game
+    preset = _PPO.get(name, Preset(f"feint/{name}", 1_000_000, 64, (64, 64), "tanh", rollout))
     if "ppo" in algo:
         return preset
     if algorithm(algo).on_policy:

@@ -1,7 +1,12 @@
 """What commands take as key:value."""
 
 import ast
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from feint.envs.core import Scenario
+
+_OURS = ("num_envs", "autoreset", "labels", "external")  # what the commands themselves set
 
 
 def parse_pairs(flag: str, items: tuple[str, ...]) -> dict[str, Any]:
@@ -20,3 +25,24 @@ def parse_pairs(flag: str, items: tuple[str, ...]) -> dict[str, Any]:
         except (ValueError, SyntaxError):
             found[key] = text
     return found
+
+
+def env_arguments(
+    cls: "type[Scenario]", items: tuple[str, ...], preset: str | None = None
+) -> dict[str, Any]:
+    """`--env-kwargs` as arguments of the scenario, over those of the preset.
+
+    `preset:hard` among them is the preset, too, as in `gym.make`: it is written out, since
+    scenarios themselves know no presets.
+
+    Raises:
+        ValueError: for an unknown or second preset, or an argument that the commands set.
+    """
+    found = parse_pairs("env-kwargs", items)
+    if taken := [name for name in _OURS if name in found]:
+        raise ValueError(f"--env-kwargs cannot set {taken[0]}: the command does; leave it out")
+    if "preset" in found:
+        if preset is not None:
+            raise ValueError("--preset and --env-kwargs preset exclude each other: name one")
+        preset = found.pop("preset")
+    return cls.arguments(preset, found)

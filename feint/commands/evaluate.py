@@ -6,7 +6,7 @@ from typing import Any
 
 from tyro.conf import Positional
 
-from feint.commands.arguments import parse_pairs
+from feint.commands.arguments import env_arguments
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,18 @@ class Eval:
         from feint.metrics import summary
 
         check_int("episodes", self.episodes, at_least=1)
+        check_int("seed", self.seed, at_least=0)
         model, card = load_agent(self.agent, scenario=self.env)
-        kwargs = {**card.env_kwargs, **parse_pairs("env-kwargs", self.env_kwargs)}
+        cls = scenario_class(card.scenario)
+        kwargs = {**card.env_kwargs, **env_arguments(cls, self.env_kwargs)}
+        game = cls(1, **kwargs)  # pyright: ignore[reportCallIssue]
+        if game.observation_space(game.focal) != model.observation_space:
+            raise ValueError(
+                f"{self.agent} was trained with {card.env_kwargs or 'the defaults'}; these "
+                "--env-kwargs give other observations: leave them out"
+            )
         act = policy_of(model, self.deterministic)
         if self.mask_other:
-            game = scenario_class(card.scenario)(1, **kwargs)  # pyright: ignore[reportCallIssue]
             sees = act
             act = lambda obs: sees(game.mask_other(obs))  # noqa: E731
         found = evaluate(
@@ -71,7 +78,9 @@ class Eval:
         for metric in next(iter(values.values())):
             table.add_row(metric, *(_interval(values[c][metric]) for c in values))
         console = Console()
-        (console if console.is_terminal else Console(width=160)).print(table)
+        if not console.is_terminal:  # a file has no edge to wrap at
+            console = Console(width=1000)
+        console.print(table)
         return 0
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 from tyro.conf import Positional, arg
 
-from feint.commands.arguments import parse_pairs
+from feint.commands.arguments import env_arguments, parse_pairs
 
 if TYPE_CHECKING:
     from feint.envs.core import Scenario
@@ -45,8 +45,9 @@ class Play:
     """Write a GIF here."""
     render: Literal["ansi", "human"] | None = None
     """ansi prints each step, human opens a window; default ansi, or nothing if there is --out."""
-    condition: str | None = None
-    """Hold the other in one state: present, absent, or another of the scenario's conditions."""
+    condition: str = "present"
+    """Hold the other in one state: present, absent, or another of the scenario's conditions; any:
+    as the scenario draws it."""
     preset: str | None = None
     """A named difficulty of the scenario."""
     env_kwargs: tuple[str, ...] = ()
@@ -131,10 +132,12 @@ class Play:
         from feint.envs.validation import check_choice
 
         held: dict[str, Any] = {}
-        if self.condition is not None:
+        if self.condition != "any":
             held = cls.conditions[check_choice("condition", self.condition, cls.conditions)]
+        chosen = env_arguments(cls, self.env_kwargs, self.preset)
         mine = parse_pairs("env-kwargs", self.env_kwargs)
-        kwargs = {**given, **cls.arguments(self.preset, {}), **held, **mine}
+        mine.pop("preset", None)
+        kwargs = {**given, **chosen, **held, **mine}
         return cls(1, autoreset="freeze", **kwargs)  # pyright: ignore[reportCallIssue]
 
 

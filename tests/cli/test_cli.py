@@ -10,6 +10,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from types import SimpleNamespace
 
 import pytest
+from safetensors.numpy import load_file
 
 from feint.cli import main
 from feint.commands.arguments import parse_pairs
@@ -83,6 +84,42 @@ def test_fine_tuning_begins_with_a_saved_agent(agent, tmp_path):
     assert out.exists()
 
 
+def test_a_killed_run_resumes_and_ends_as_if_nothing_had_happened(tmp_path):
+    train = ("train", "--env", "RoomSignal", "--num-envs", 16, "--no-progress", "-n", 4096)
+    settings = ("--params", "n_steps:8", "batch_size:64", "n_epochs:2")
+    whole, cut = tmp_path / "whole.safetensors", tmp_path / "cut.safetensors"
+    assert run(*train, "--out", whole, *settings).returncode == 0
+    command = [*FEINT, *train, "--out", cut, "--save-freq", 512, *settings]
+    process = subprocess.Popen([*map(str, command)], env=ENV, stdout=subprocess.DEVNULL)
+    while process.poll() is None and not cut.with_suffix(".state").exists():
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    if not cut.exists():  # else it was quicker than the kill
+        done = run(*train, "--out", cut, "--resume", *settings)
+        assert done.returncode == 0, done.stderr
+    wanted = load_file(whole)
+    for name, value in load_file(cut).items():
+        assert (value == wanted[name]).all(), name
+    assert not cut.with_suffix(".state").exists()
+    again = run(*train, "--out", cut, "--resume", *settings)
+    assert (again.returncode, again.stderr.count("\n")) == (2, 1)
+    assert "nothing to resume" in again.stderr
+
+
+@pytest.mark.parametrize("named", [("--preset", "hard"), ("--env-kwargs", "preset:hard")])
+def test_an_agent_trained_on_a_preset_is_evaluated_and_played_on_it(named, tmp_path):
+    out = tmp_path / "hard.safetensors"
+    done = run(
+        "train", "--env", "RoomSignal", *named, "--out", out, "-n", 128, "--num-envs", 16,
+        "--params", "n_steps:8", "batch_size:64", "n_epochs:1", "--no-progress",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    done = run("eval", out, "--episodes", 20, "--conditions", "present")
+    assert done.returncode == 0 and "num_rooms" in done.stdout, done.stderr
+    assert run("play", "RoomSignal", "--agent", out).returncode == 0
+
+
 def wrong(agent, tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
@@ -110,6 +147,15 @@ def wrong(agent, tmp_path):
         ((*train, *soo, "soo_layers:['nope']"), "nope"),
         ((*train, *soo, "soo_sham:nope"), "nope"),
         ((*train, *soo, "soo_coef:-1"), "soo_coef must be finite and >= 0"),
+        ((*train, "--out", tmp_path / "out.pt"), "--out must end in .safetensors"),
+        ((*train, "--out", out, "-n", 0), "n-timesteps must be an integer >= 1, got 0"),
+        ((*train, "--out", out, "--num-envs", 0), "num-envs must be an integer >= 1, got 0"),
+        ((*train, "--out", out, "--seed", -1), "seed must be an integer >= 0, got -1"),
+        ((*train, "--out", out, "--params", "learning_rate:abc"), "--params: The learning rate"),
+        ((*train, "--out", out, "--env-kwargs", "num_envs:3"), "--env-kwargs cannot set num_envs"),
+        ((*train, "--out", out, "--env-kwargs", "preset:nope"), "preset must be one of 'easy'"),
+        ((*train, "--out", out, "--preset", "easy", "--env-kwargs", "preset:hard"), "exclude"),
+        (("eval", agent, "--env-kwargs", "num_rooms:5"), "give other observations"),
         (("demo", "--out", blocked), "cannot write"),
         (("demo", "--suite", "nope", "--out", out), "there is no suite 'nope'; there are: demo"),
         (("demo", "--scenarios", "nope", "--out", out), "got 'nope'; there are: physical_decep"),

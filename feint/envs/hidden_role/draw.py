@@ -95,7 +95,8 @@ def _legend(game: "HiddenRole", i: int) -> list[str]:
     ends = {0: "", 1: "the saboteurs win", -1: "the crew wins"}[int(state.outcome[i])]
     scene = int(state.alarm[i])
     lines = [
-        f"focal player: {_letter(int(state.seat[i, 0]))} ({contact[int(state.contact[i])]})",
+        f"focal player: {_letter(int(state.seat[i, 0]))}",
+        f"({contact[int(state.contact[i])]})",
         "red ring: saboteur",
         "light cells: what it sees",
         f"work done: {done} %",

@@ -24,8 +24,10 @@ def draw(game: "TextSignal", i: int, rooms: render.Picture) -> render.Picture:
 
     for shape in rooms.shapes:
         points = tuple((0.25 + 0.5 * x, 0.5 + 0.5 * y) for x, y in shape.points)
-        text = names[int(shape.text)] if shape.text in ("0", "1") else named(shape.text)
-        picture.shapes.append(replace(shape, points=points, size=0.55 * shape.size, text=text))
+        label = shape.text in ("0", "1")
+        text = names[int(shape.text)] if label else named(shape.text)
+        size = (0.75 if shape.kind == "text" and not label else 0.55) * shape.size
+        picture.shapes.append(replace(shape, points=points, size=size, text=text))
     lines = [(line, render.INK) for part in prompt.split("\n") for line in _wrap(part)]
     if answer is not None:
         lines += [(line, render.BLUE) for line in _wrap(f"> {answer}")]
