@@ -35,8 +35,8 @@ _PPO: dict[str, Preset] = {
     ),
 }  # fmt: skip
 
-# With these settings, tried on seed 100 only, agents learn to deceive at incentive 1 and not at 0 (on
-# DeceptivePath only a little: unforeseen .27 against .14); LiarsDice wants ppo_mask.
+# With these settings, tried on seed 100 only, agents learn to deceive at incentive 1 and not at 0
+# (on DeceptivePath only a little: unforeseen .27 against .14); LiarsDice wants ppo_mask.
 for _name, _steps, _horizon, _rate, _entropy in (
     ("CheapTalk", 400_000, 16, 2e-3, 0.005),
     ("KuhnPoker", 600_000, 16, 2e-3, 0.005),
