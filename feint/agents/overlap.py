@@ -1,5 +1,6 @@
 """Self-other overlap as a regularizer: pairs from the environment, layers from the policy."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -12,7 +13,15 @@ from torch import Tensor, nn
 
 from feint.agents.actor import Batch, Memory, actor_of
 from feint.agents.regularizer import Bound, Regularizer, Terms, check_batch_size, check_coef
-from feint.overlap import OverlapConfig, OverlapLoss, OverlapReport, OverlapTerms, Pairs, measure
+from feint.overlap import (
+    OverlapConfig,
+    OverlapLoss,
+    OverlapReport,
+    OverlapTerms,
+    Pairs,
+    measure,
+    normalised_gap,
+)
 
 PairFn = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray | None]]
 """`observations (n, ...)` -> self version, other version, and where the pair is defined."""
@@ -193,6 +202,21 @@ class AgentOverlap(Bound):
             return None
         (a, b), masks = control
         return measure(self.loss, pairs, (a, b), masks)
+
+    def gap(self, batch: Batch | Tensor) -> tuple[float, float, int] | None:
+        """How far self and other are apart on a batch; None with fewer than two pairs in it.
+
+        Returns:
+            `normalised_gap`, the plain mean squared difference, and the number of pairs.
+        """
+        batch = batch if isinstance(batch, Batch) else Batch(batch)
+        self._memory = batch.memory
+        pairs = self.pairs(batch).defined()
+        if not self._comparable(pairs):
+            return None
+        with torch.no_grad():
+            a, b = (side.acts for side in self.loss.compare(*self.loss.run(pairs.sides())))
+        return normalised_gap(a, b), float((a - b).square().mean()), math.prod(a.shape[:-1])
 
     def state(self) -> dict[str, Any]:
         """See `Bound.state`: the anchor's reference, the generators, the doses."""
