@@ -23,6 +23,7 @@ from feint.agents.algorithms import algorithm
 from feint.agents.evaluation import Act, Player
 from feint.agents.training import schedule
 from feint.bench.gauges import detector, guards
+from feint.bench.profiles import record_profile
 from feint.bench.suite import merge
 from feint.envs import scenario_class
 from feint.files import write_atomically
@@ -154,8 +155,8 @@ def run(
 
     Returns:
         The payload: "evaluation" (condition -> metric -> mean, sd and n of the episodes), "guards"
-        and "detector" (see `feint.bench.gauges`), "curve", "dose", "steps" and "train_s" (CPU
-        seconds of `learn`).
+        and "detector" (see `feint.bench.gauges`), "profile" (see `feint.bench.profiles`), "curve",
+        "dose", "steps" and "train_s" (CPU seconds of `learn`).
     """
     torch.set_num_threads(1)
     if spec.seed * SEED_STRIDE >= EVALUATION_SEED:
@@ -202,6 +203,7 @@ def run(
         "evaluation": {c: {m: moments(v) for m, v in ms.items()} for c, ms in found.items()},
         "guards": guards(model, began, s) if s.trains else None,
         "detector": detector(model, s) if s.trains else None,
+        "profile": record_profile(act, s, EVALUATION_SEED, folder),
         "curve": curve.points,
         "dose": _dose_report(s, doses),
     }
