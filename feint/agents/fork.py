@@ -40,6 +40,7 @@ class ForkedPairs:
         at: the step at which the other is blinded, counted from 0, or "uniform": at one of the
             steps that the game had, drawn for each.
         horizon: steps from the fork on that give pairs, its own step included; None for all.
+        forks: of each game, with `at="uniform"`; they cost less than games.
         every: calls of `train` after which the bank is made anew; None for 1, and for 100 with
             off-policy algorithms, which train a little after each few steps.
         alike: pair also steps at which the branches look alike. They carry no information.
@@ -51,16 +52,22 @@ class ForkedPairs:
     episodes: int = 512
     at: int | str = 0
     horizon: int | None = None
+    forks: int = 1
     every: int | None = None
     alike: bool = False
 
     def __post_init__(self) -> None:
         check_int("episodes", self.episodes, at_least=1)
+        check_int("forks", self.forks, at_least=1)
         if isinstance(self.at, str):
             if self.at != "uniform":
                 raise ValueError(f"at must be a step (0, 1, ...) or 'uniform', got {self.at!r}")
         else:
             check_int("at", self.at, at_least=0)
+            if self.forks > 1:
+                raise ValueError(
+                    f"forks={self.forks} at one step are all the same; use at='uniform', or forks=1"
+                )
         for name in ("horizon", "every"):
             if getattr(self, name) is not None:
                 check_int(name, getattr(self, name), at_least=1)
@@ -75,7 +82,7 @@ class Forks(NamedTuple):
     played: Array  #: (n, steps) bool, steps that the real game had
     paired: Array  #: (n, steps) bool, from the fork to the horizon, both branches alive
     differs: Array  #: (n, steps) bool, the agent sees another thing in the two branches
-    watched: Array  #: (n,) bool, somebody learnt from the agent in the real game
+    taught: Array  #: (n,) bool, somebody learnt from the agent who in the blind branch does not
 
 
 def fork(
@@ -83,9 +90,10 @@ def fork(
     act: Act,
     at: int | str = 0,
     horizon: int | None = None,
+    forks: int = 1,
     rng: np.random.Generator | None = None,
 ) -> Forks:
-    """Play each game from where it is to its end, and once more with the other blinded.
+    """Play each game from where it is to its end, and then again with the other blinded.
 
     Example:
         >>> from feint.agents import scripted
@@ -93,56 +101,83 @@ def fork(
         >>> game = scenario_class("feint/PhysicalDeception-v0")(16, autoreset="freeze")
         >>> _ = game.reset(seed=0)
         >>> found = fork(game, scripted(game, "deceptive"))
-        >>> bool(found.differs[found.watched].any())
+        >>> bool(found.differs[found.taught].any())
         True
 
     Args:
         game: just reset, with `autoreset="freeze"` and the focal agent alone external.
         act: the agent.
-        at: see `ForkedPairs`, and so for `horizon`.
+        at: see `ForkedPairs`, and so for `horizon` and `forks`.
         horizon: steps from the fork on that are paired; None for all.
+        forks: of each game; their rows follow each other, game by game.
         rng: draws the steps of `at="uniform"`.
 
     Raises:
         ValueError: where the other cannot be blinded.
     """
     start = game.snapshot()
+    real = _play(game, act)
+    rng = rng or np.random.default_rng(0)
+    found = []
+    for _ in range(forks):
+        begin = np.full(game.num_envs, at)
+        if at == "uniform":
+            begin = np.floor(rng.random(game.num_envs) * real.length)
+        game.restore(start)
+        found.append(_fork(game, real, begin, horizon))
+    if forks == 1:
+        return found[0]
+    return Forks(*[np.concatenate(parts) for parts in zip(*found, strict=True)])
+
+
+class _Real(NamedTuple):
+    """Games as they were really played."""
+
+    seen: list[Array]  #: (n, ...) a step, what the agent saw before each action
+    actions: list[Array]  #: (n, ...) a step
+    played: Array  #: (n, steps) bool
+    length: Array  #: (n,) int
+    watched: Array  #: (n,) bool, somebody learnt from the agent
+
+
+def _play(game: Scenario, act: Act) -> _Real:
     forget(act)
+    seen, actions, played = [], [], []
     watched = np.zeros(game.num_envs, np.bool_)
-    watching, actions, played = [game.observe()[0]], [], []
+    obs = game.observe()[0]
     while not (done := game.clock.done.copy()).all():
-        actions.append(choose(act, game, watching[-1]))
+        seen.append(obs)
+        actions.append(choose(act, game, obs))
         played.append(~done)
-        watching.append(game.step(actions[-1]).observations[0])
+        obs = game.step(actions[-1]).observations[0]
         learns = game.compute_labels()["watched"].reshape(game.num_envs, -1).any(axis=1)
         watched |= learns & ~done
-    length = np.sum(played, axis=0)
-    begin = np.full(game.num_envs, at)
-    if at == "uniform":
-        begin = np.floor((rng or np.random.default_rng(0)).random(game.num_envs) * length)
-    end = length if horizon is None else np.minimum(length, begin + horizon)
+    alive = _by_game(played)
+    return _Real(seen, actions, alive, alive.sum(axis=1), watched)
 
-    game.restore(start)
-    blind, alive = [], []
+
+def _fork(game: Scenario, real: _Real, begin: Array, horizon: int | None) -> Forks:
+    """The same games and acts once more, the other blinded at step `begin` of each, (n,)."""
+    end = real.length if horizon is None else np.minimum(real.length, begin + horizon)
+    blind, alive = list(real.seen), np.zeros_like(real.played)
+    cut = np.zeros(game.num_envs, np.bool_)
     for step in range(int(end.max())):
         if (now := begin == step).any():
+            before = game.snapshot()
             game.blind(now)
-        blind.append(game.observe()[0])
-        alive.append(~game.clock.done)
-        game.step(actions[step])
-    blind += watching[len(blind) : len(played)]  # after the last horizon
-    alive += [np.zeros_like(watched)] * (len(played) - len(alive))
-
-    a, b, steps = _by_game(blind), _by_game(watching[:-1]), np.arange(len(played))
+            cut |= _changed(before, game.snapshot())
+        blind[step] = game.observe()[0]
+        alive[:, step] = ~game.clock.done
+        game.step(real.actions[step])
+    a, b, steps = _by_game(blind), _by_game(real.seen), np.arange(len(blind))
     within = (steps >= begin[:, None]) & (steps < end[:, None])
-    played = _by_game(played)
     return Forks(
         blind=a,
         watching=b,
-        played=played,
-        paired=within & played & _by_game(alive),
+        played=real.played,
+        paired=within & real.played & alive,
         differs=(a != b).reshape(*a.shape[:2], -1).any(axis=2),
-        watched=watched,
+        taught=real.watched & cut,
     )
 
 
@@ -176,7 +211,8 @@ class ForkBank:
         self.sequences = hasattr(algorithm.policy, "lstm_actor")
         self.every = settings.every or (100 if isinstance(algorithm, OffPolicyAlgorithm) else 1)
         self.calls, self.made = 0, 0
-        self.shares: dict[str, float] = {}
+        self.shares: dict[str, float] = {}  # to log
+        self.share = 1.0  # of situations drawn that are pairs
         self._arrays: dict[str, Array] = {}
         self._game = _game(scenario, settings.episodes)
 
@@ -192,21 +228,22 @@ class ForkBank:
         Raises:
             ValueError: if the first bank of all has no pair: the agent never sees a difference.
         """
-        rng = np.random.default_rng((self.seed, self.made))
+        settings, rng = self.settings, np.random.default_rng((self.seed, self.made))
         self._game.reset(seed=int(rng.integers(*_SEEDS)))
         policy, act = self.algorithm.policy, _Acting(self.algorithm, int(rng.integers(2**31)))
         training = policy.training
         policy.set_training_mode(False)
-        found = fork(self._game, act, self.settings.at, self.settings.horizon, rng)
+        found = fork(self._game, act, settings.at, settings.horizon, settings.forks, rng)
         policy.set_training_mode(training)
-        told = found.paired & (found.differs | self.settings.alike)
+        told = found.paired & (found.differs | settings.alike)
         if self.sequences:  # what was seen once is remembered
             told = found.paired & (np.logical_or.accumulate(told, axis=1))
-        # Nobody was there to learn, and nothing differs: what overlap must leave as it is.
-        free = ~(found.watched | (found.paired & found.differs).any(axis=1))
+        # Nothing was changed by the fork: what overlap must leave as it is.
+        free = found.paired.any(axis=1) & ~found.taught
+        free &= ~(found.paired & found.differs).any(axis=1)
         if not told.any() and self.made == 0:
             raise ValueError(
-                f"{self._game.name}: in {self.settings.episodes} forked episodes the agent saw the "
+                f"{self._game.name}: in {settings.episodes} forked episodes the agent saw the "
                 "same whether or not the other learns from it, so there is no pair; fork earlier "
                 "(at=0, horizon=None), play more episodes, or use another kind of pairs"
             )
@@ -231,9 +268,11 @@ class ForkBank:
             use = told | (found.played & free[:, None])
             self._arrays = {"blind": found.blind[use], "watching": found.watching[use]}
             self._arrays["valid"] = told[use]
+        taught = found.played[told.any(axis=1)].sum()
+        self.share = float(taught / max(1, taught + found.played[free].sum()))
 
     def draw(self, rows: int, rng: np.random.Generator, bystanders: bool = True) -> Drawn:
-        """Situations drawn without replacement, or all if there are fewer.
+        """Situations drawn without replacement; fewer than asked for if there are no more.
 
         Args:
             rows: how many; of sequences, as many as hold about that many steps, at least one.
@@ -242,24 +281,35 @@ class ForkBank:
         """
         if not self._arrays:
             self.refresh()
-        valid = self._arrays["valid"]
-        pool = np.arange(len(valid)) if bystanders else np.flatnonzero(valid)
         if self.sequences:
             rows = max(1, rows // self._arrays["played"].shape[1])
-        chosen = rng.choice(pool, min(rows, len(pool)), replace=False)
+        pools = np.flatnonzero(self._arrays["valid"]), np.flatnonzero(~self._arrays["valid"])
+        # As many pairs as there were steps of games with one, however short the horizon is.
+        pairs = round(rows * self.share) if bystanders else rows
+        wanted = pairs, rows - pairs
+        chosen = np.concatenate(
+            [
+                rng.choice(pool, min(n, len(pool)), False)
+                for pool, n in zip(pools, wanted, strict=True)
+            ]
+        )
         taken = {key: value[chosen] for key, value in self._arrays.items()}
         return Drawn(**{"played": None, "counted": None, **taken})
 
     def state(self) -> dict[str, Any]:
         """What an exact resume needs."""
         return {
-            "arrays": self._arrays, "shares": self.shares, "calls": self.calls, "made": self.made,
-        }  # fmt: skip
+            "arrays": self._arrays,
+            "share": self.share,
+            "shares": self.shares,
+            "calls": self.calls,
+            "made": self.made,
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what `state` gave."""
         self._arrays, self.shares = dict(state["arrays"]), dict(state["shares"])
-        self.calls, self.made = state["calls"], state["made"]
+        self.share, self.calls, self.made = state["share"], state["calls"], state["made"]
 
 
 class _Acting(Player):
@@ -297,6 +347,12 @@ def _game(scenario: Any, episodes: int) -> Scenario:
             f"of this scenario: {kinds}"
         ) from error
     return scenario.like(episodes, autoreset="freeze", labels=False)
+
+
+def _changed(before: dict[str, Array], after: dict[str, Array]) -> Array:
+    """Games of which two snapshots are not the same, (n,) bool."""
+    differ = [before[key] != after[key] for key in before if key.startswith("state.")]
+    return np.any([d.reshape(len(d), -1).any(axis=1) for d in differ], axis=0)
 
 
 def _by_game(steps: list[Array]) -> Array:
