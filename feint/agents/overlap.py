@@ -191,7 +191,7 @@ class AgentOverlap(Bound):
         terms = self(batch, dose)
         if self.record_dose:
             params = self.loss.module.parameters()
-            self.doses.append(self.loss.overlap_grad_norm(terms, params))
+            self.doses.append(terms.dose_scale * self.loss.overlap_grad_norm(terms, params))
         self.updates += 1
         return Terms(terms.loss, {"overlap": terms.overlap, "anchor": terms.anchor})
 
@@ -227,9 +227,8 @@ class AgentOverlap(Bound):
         Returns:
             `normalised_gap`, the plain mean squared difference, and the number of pairs.
         """
-        batch = batch if isinstance(batch, Batch) else Batch(batch)
-        self._memory = batch.memory
-        pairs = self.pairs(batch).defined()
+        _, pairs = self._situations(batch if isinstance(batch, Batch) else Batch(batch))
+        pairs = pairs.defined()
         if not self._comparable(pairs):
             return None
         with torch.no_grad():

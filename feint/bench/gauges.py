@@ -10,7 +10,8 @@ from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from feint.agents import AgentOverlap, Episodes, load_agent, play, policy_of
-from feint.agents.actor import Batch, actor_of
+from feint.agents.actor import Batch, actor_of, no_memory
+from feint.agents.fork import ForkedPairs
 from feint.agents.overlap import PairFn
 from feint.envs import scenario_class
 from feint.envs.core import Scenario
@@ -43,8 +44,11 @@ def guards(model: BaseAlgorithm, began: Path, s: "Settings") -> dict[str, dict[s
     both = [c for c in ("present", "blind") if c in s.conditions] or [s.deception.split("/")[0]]
     batch = _batch(reference, [_played(reference, s, condition) for condition in both])
     result = {}
-    for kind in _defined(s):
-        overlap = AgentOverlap(reference, OverlapConfig(actor_of(reference).layers), kind, seed=0)
+    config = OverlapConfig(actor_of(reference).layers)
+    for kind, pairs in _kinds(s):
+        overlap = _bound(reference, config, pairs)
+        if overlap is None:
+            continue
         overlap.loss.module = actor_of(model).module
         found = overlap.report(batch)
         if found is not None:
@@ -64,26 +68,58 @@ def detector(model: BaseAlgorithm, s: "Settings") -> dict[str, dict[str, dict[st
     Returns:
         condition -> pair kind -> "gap", the mean squared difference of self and other over their
         variance; "mse", the same without the division; and "pairs", their number. A kind followed
-        by "_zeroed" has the columns `s.zero_in_other` set to 0 on the other side.
+        by "_zeroed" has the columns `s.zero_in_other` set to 0 on the other side. "fork" plays
+        games of its own, as in training, and stands under the condition of the deception metric.
     """
     config = OverlapConfig(actor_of(model).layers, anchor="none")
     result = {}
     for condition in s.conditions:
         batch = _batch(model, [_played(model, s, condition)])
         found = {}
-        for name, pairs in _versions(s):
-            measured = AgentOverlap(model, config, pairs, seed=0).gap(batch)
+        for name, pairs in _kinds(s, zeroed=True):
+            if isinstance(pairs, ForkedPairs) and condition != s.deception.split("/")[0]:
+                continue
+            overlap = _bound(model, config, pairs)
+            measured = None if overlap is None else overlap.gap(batch)
             if measured is not None:
                 found[name] = dict(zip(("gap", "mse", "pairs"), measured, strict=True))
         result[condition] = found
     return result
 
 
-def _versions(s: "Settings") -> Iterator[tuple[str, str | PairFn]]:
-    for kind in _defined(s):
+def _kinds(s: "Settings", zeroed: bool = False) -> Iterator[tuple[str, str | PairFn | ForkedPairs]]:
+    """What can be measured in this scenario under these arguments, if it has control pairs."""
+    game = _game(s)
+    (obs,) = game.reset(seed=GUARD_SEED)
+
+    def has(kind: str) -> bool:
+        try:
+            game.pairs(obs, kind)
+        except ValueError:  # such as belief pairs where no input tells who watches
+            return False
+        return True
+
+    if not has("control"):
+        return
+    for kind in filter(has, KINDS):
         yield kind, kind
-        if s.zero_in_other:
-            yield f"{kind}_zeroed", _zeroed(_game(s), kind, list(s.zero_in_other))
+        if zeroed and s.zero_in_other:
+            yield f"{kind}_zeroed", _zeroed(game, kind, list(s.zero_in_other))
+    yield "fork", ForkedPairs(**{**s.fork, "episodes": EPISODES})
+
+
+def _bound(
+    model: BaseAlgorithm, config: OverlapConfig, pairs: str | PairFn | ForkedPairs
+) -> AgentOverlap | None:
+    """The overlap to be measured; None where forked episodes have no pair."""
+    try:
+        overlap = AgentOverlap(model, config, pairs, seed=0)
+        overlap.prepare()
+    except ValueError:
+        if isinstance(pairs, ForkedPairs):  # the other cannot be blinded, or it never shows
+            return None
+        raise
+    return overlap
 
 
 def _zeroed(game: Scenario, kind: str, columns: Sequence[int]) -> PairFn:
@@ -100,21 +136,6 @@ def _zeroed(game: Scenario, kind: str, columns: Sequence[int]) -> PairFn:
 
 def _game(s: "Settings") -> Scenario:
     return scenario_class(s.id)(1, **s.env_kwargs)  # pyright: ignore[reportCallIssue]
-
-
-def _defined(s: "Settings") -> list[str]:
-    """The pair kinds that this scenario has under these arguments, if it has control pairs."""
-    game = _game(s)
-    (obs,) = game.reset(seed=GUARD_SEED)
-
-    def has(kind: str) -> bool:
-        try:
-            game.pairs(obs, kind)
-        except ValueError:  # such as belief pairs where no input tells who watches
-            return False
-        return True
-
-    return [kind for kind in KINDS if has(kind)] if has("control") else []
 
 
 def _played(model: BaseAlgorithm, s: "Settings", condition: str) -> Episodes:
@@ -141,6 +162,4 @@ def _batch(model: BaseAlgorithm, played: Sequence[Episodes]) -> Batch:
         return torch.as_tensor(np.concatenate(parts))
 
     obs = joined(lambda e: e.observations)
-    lstm = model.policy.lstm_actor
-    zero = torch.zeros(lstm.num_layers, len(obs), lstm.hidden_size)
-    return Batch(obs, joined(lambda e: e.alive), (zero, zero))
+    return Batch(obs, joined(lambda e: e.alive), no_memory(model.policy))

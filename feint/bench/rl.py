@@ -20,8 +20,10 @@ from stable_baselines3.common.utils import set_random_seed
 
 from feint.agents import AgentCard, evaluate, load_into, make_vec_env, policy_of, save_agent
 from feint.agents.algorithms import algorithm
-from feint.agents.evaluation import Act, Player
+from feint.agents.evaluation import Act
+from feint.agents.fork import ForkedPairs
 from feint.agents.training import schedule
+from feint.agents.twin import masked, twin
 from feint.bench.gauges import detector, guards
 from feint.bench.profiles import record_profile
 from feint.bench.suite import merge
@@ -69,6 +71,7 @@ class Settings:
         start: arm whose agent "finetune", "mask" and "twin" begin with.
         twin: pair kind whose self side "twin" plays on.
         soo: `soo_*` arguments, without the prefix.
+        fork: arguments of `ForkedPairs`, for pairs = "fork".
         dose_from: arm whose recorded dose this one gets.
         dose_factor: times that dose.
         episodes: evaluation episodes per condition.
@@ -96,6 +99,7 @@ class Settings:
     start: str | None = None
     twin: str = "belief"
     soo: dict[str, Any] = field(default_factory=dict)
+    fork: dict[str, Any] = field(default_factory=dict)
     dose_from: str | None = None
     dose_factor: float = 1.0
     episodes: int = 2000
@@ -225,32 +229,7 @@ def acting(model: BaseAlgorithm, s: Settings, seed: int = 0) -> Act:
     if s.trains:
         return act
     game = scenario_class(s.id)(1, **s.env_kwargs)  # pyright: ignore[reportCallIssue]
-    if s.kind == "mask":
-        return _Seeing(model, seed, game.mask_other)
-    return twin(act, game, s.twin)
-
-
-class _Seeing(Player):
-    """A player to whom each observation is shown changed."""
-
-    def __init__(
-        self, model: BaseAlgorithm, seed: int, change: Callable[[np.ndarray], np.ndarray]
-    ) -> None:
-        super().__init__(model, seed=seed)
-        self._change = change
-
-    def __call__(self, obs: np.ndarray, masks: np.ndarray | None = None) -> np.ndarray:
-        return super().__call__(self._change(obs), masks)
-
-
-def twin(act: Player, scenario: Any, kind: str = "belief") -> Act:
-    """To be had from `feint.agents.evaluation`."""
-
-    def change(obs: np.ndarray) -> np.ndarray:
-        pairs = scenario.pairs(obs, kind)
-        return np.where(pairs.valid[:, None], pairs.self_obs, obs)
-
-    return _Seeing(act.model, act.generator.initial_seed(), change)
+    return masked(act, game) if s.kind == "mask" else twin(act, game, s.twin)
 
 
 def _build(s: Settings, seed: int, needs: dict[str, Path]) -> BaseAlgorithm:
@@ -259,6 +238,8 @@ def _build(s: Settings, seed: int, needs: dict[str, Path]) -> BaseAlgorithm:
         s.id, s.num_envs, seed=seed * SEED_STRIDE, incentive=s.incentive, **s.env_kwargs
     )
     soo = {f"soo_{key}": value for key, value in s.soo.items()}
+    if soo.get("soo_pairs") == "fork":
+        soo["soo_pairs"] = ForkedPairs(**s.fork)
     if s.dose_from is not None:
         with np.load(needs[s.dose_from] / DOSE, allow_pickle=False) as file:
             soo["soo_dose"] = (s.dose_factor * file["norms"]).tolist()

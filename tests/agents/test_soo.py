@@ -233,6 +233,7 @@ def test_a_sham_gets_the_recorded_dose():
     sham = ppo(
         soo_pairs="belief", soo_sham="shuffled", soo_dose=treated.soo_doses, soo_record_dose=True
     )
+    assert sham.soo_doses == pytest.approx(treated.soo_doses)
     free = ppo(soo_pairs="belief", soo_sham="shuffled")
     assert difference(sham, free) > 0
     with pytest.raises(ValueError, match="holds 8 updates"):

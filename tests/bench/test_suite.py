@@ -117,7 +117,7 @@ def test_hash_changes_when_what_the_run_or_its_needs_are_given_changes(monkeypat
         assert all(before[run].hash != spec.hash for run, spec in by_id(other).items())
     assert edited(role="sham")["hill/tuned/seed0"].hash != before["hill/tuned/seed0"].hash
 
-    monkeypatch.setattr(suite_module, "RESULT_SCHEMA", 2)
+    monkeypatch.setattr(suite_module, "RESULT_SCHEMA", 1)
     assert all(before[run].hash != spec.hash for run, spec in by_id(tiny()).items())
     monkeypatch.undo()
     monkeypatch.setattr("feint.__version__", "99")
@@ -186,7 +186,11 @@ def change(path: str, value: Any) -> dict[str, Any]:
         ("seeds", [0, 0], "seeds: got 0 twice"),
         ("seeds", [0, -1], r"seeds\[1\]: got -1; input should be greater than or equal to 0"),
         ("seeds", [True], r"seeds\[0\]: got True; input should be a valid integer"),
-        ("sceneario", [], "unknown key sceneario; there are: name, job, seeds, defaults, scenario"),
+        (
+            "sceneario",
+            [],
+            "unknown key sceneario; there are: name, job, seeds, dev_seeds, defaults",
+        ),
         ("arm.0.needz", [], r"unknown key arm\[tuned\].needz; there are: key, title, role, needs"),
         ("scenario.1.colour", 1, r"unknown key scenario\[dale\].colour; there are: key, title"),
         ("arm.0.role", "boss", r"arm\[tuned\].role: got 'boss'; input should be 'reference'"),
@@ -227,3 +231,37 @@ def test_suites_survive_their_own_table():
     data["arm"][2]["scenarios"] = ["hill"]
     suite = Suite.from_dict(data)
     assert Suite.from_dict(suite.to_dict()) == suite
+
+
+def test_an_arm_stands_for_itself_at_several_doses():
+    data = table()
+    data["arm"][2] |= {"key": "sham", "doses": [0.1, 1, 10], "settings": {"soo": {"sham": "l2"}}}
+    suite = Suite.from_dict(data)
+    arms = {arm.key: arm for arm in suite.arms}
+    assert list(arms) == ["tuned", "sly", "sham_x0_1", "sham_x1", "sham_x10"]
+    assert {arms[key].family for key in list(arms)[2:]} == {"sham"}
+    assert arms["sham_x0_1"].title == "masked, 0.1x dose" and arms["tuned"].family == "tuned"
+    settings = by_id(suite)["hill/sham_x10/seed0"].settings
+    assert settings == {"scale": 1.0, "soo": {"sham": "l2"}, "dose_factor": 10.0}
+    assert Suite.from_dict(suite.to_dict()).runs() == suite.runs()
+
+
+@pytest.mark.parametrize("doses", [[], [1, 1], [0], ["1"], 3, [True], [float("inf")]])
+def test_doses_that_are_none_are_named(doses):
+    data = table()
+    data["arm"][0]["doses"] = doses
+    with pytest.raises(ValueError, match=r"^suite: arm\[tuned\].doses: got .*; takes different"):
+        Suite.from_dict(data)
+
+
+def test_development_seeds_are_kept_apart_from_the_others():
+    suite = tiny(dev_seeds=[100, 101])
+    assert [spec.seed for spec in suite.with_dev_seeds().select(["hill"], ["sly"]).runs()] == [
+        100,
+        101,
+    ]
+    assert suite.with_seeds([100]).dev_seeds == (101,)
+    with pytest.raises(ValueError, match="seed 1 is in seeds and in dev_seeds"):
+        tiny(dev_seeds=[1])
+    with pytest.raises(ValueError, match="suite tiny names no dev_seeds"):
+        tiny().with_dev_seeds()
