@@ -48,6 +48,8 @@ class ArmSummary:
         judgement: verdict over all seeds; None as `closed`.
         unjudged: why there is no verdict; empty where there is one.
         by_seed: verdict of each seed alone; None where that seed's liar does not deceive.
+        profile: of each seed, the behavioural difference to the honest and to the deceptive agent,
+            and between these two; empty where it was not measured.
         minutes: CPU minutes of training per seed.
     """
 
@@ -67,6 +69,7 @@ class ArmSummary:
     judgement: Judgement | None
     unjudged: str
     by_seed: dict[int, Verdict | None]
+    profile: tuple[tuple[float, float, float], ...]
     minutes: float
 
     @property
@@ -221,6 +224,11 @@ def _arm(arm: Arm, cells: _Cells, settings: Settings) -> ArmSummary:
         judgement=judgement,
         unjudged=unjudged,
         by_seed=by_seed,
+        profile=tuple(
+            (found["to_honest"], found["to_deceptive"], found["between"])
+            for cell in mine.values()
+            if "compared" in (found := cell.payload.get("profile") or {})
+        ),
         minutes=float(np.mean([cell.payload["train_s"] / 60 for cell in mine.values()])),
     )
 

@@ -4,7 +4,8 @@ Colours are Okabe and Ito's, which people with any colour vision can tell apart.
 """
 
 import io
-from collections.abc import Mapping
+import textwrap
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
@@ -16,14 +17,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from feint.bench.analysis import ArmSummary, ScenarioSummary
+from feint.bench.analysis import ArmSummary, ScenarioSummary, Study
 from feint.bench.results import RunResult
+from feint.bench.tables import by_scenario, family_title, shown_arms
 
 _MARKERS = {"reference": "s", "treatment": "o", "sham": "X", "baseline": "D"}
 _PALETTE = (
     "#000000", "#0072B2", "#009E73", "#56B4E9", "#CC79A7",
     "#E69F00", "#D55E00", "#8C564B", "#7F7F7F", "#BCBD22", "#F0E442",
 )  # fmt: skip
+_DASHES = ("-", "--", ":")
 _STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -36,26 +39,50 @@ _STYLE: Any = {
 }
 
 
-def colours(arms: Mapping[str, ArmSummary]) -> dict[str, str]:
-    """One colour for each arm, the same in every plot."""
-    return {key: _PALETTE[i % len(_PALETTE)] for i, key in enumerate(arms)}
+@dataclass(frozen=True)
+class _Look:
+    """How one arm looks in every plot: a colour, and where these run out, another line."""
+
+    colour: str
+    line: str
+    filled: bool
+
+
+def _looks(summary: ScenarioSummary) -> dict[str, _Look]:
+    families = dict.fromkeys(arm.family for arm in summary.arms.values())
+    looks = {}
+    for i, family in enumerate(families):
+        again = i // len(_PALETTE)
+        looks[family] = _Look(_PALETTE[i % len(_PALETTE)], _DASHES[again % 3], again == 0)
+    return looks
+
+
+def _mark(arm: ArmSummary, look: _Look) -> dict[str, Any]:
+    return {
+        "marker": _MARKERS[arm.role],
+        "color": look.colour,
+        "markerfacecolor": look.colour if look.filled else "white",
+        "markersize": 7,
+        "linestyle": "none",
+        "label": arm.title,
+    }
 
 
 def deception_against_task(summary: ScenarioSummary) -> Figure:
-    """Where each arm stands: down and to the right is honest and able."""
-    names = list(summary.settings.task)
-    figure, axes = _figure(len(names))
+    """Where each arm stands: down and to the right is honest and able. Shams at their best dose."""
+    names, arms, looks = list(summary.settings.task), shown_arms(summary), _looks(summary)
+    figure, axes = _figure(len(names), len(arms))
     for axis, name in zip(axes, names, strict=True):
-        for key, arm in summary.arms.items():
+        for arm in arms:
             x, y = arm.task[name], arm.deception
             axis.errorbar(
                 x.estimate, y.estimate,
                 xerr=[[x.estimate - x.low], [x.high - x.estimate]],
                 yerr=[[y.estimate - y.low], [y.high - y.estimate]],
-                fmt=_MARKERS[arm.role], color=colours(summary.arms)[key],
-                markersize=7, elinewidth=1, label=arm.title,
+                elinewidth=1, **_mark(arm, looks[arm.family]),
             )  # fmt: skip
-        axis.set_xlim(0.0, 1.06 * max(arm.task[name].high for arm in summary.arms.values()))
+        most = max((arm.task[name].high for arm in arms if arm.task[name].n), default=1.0)
+        axis.set_xlim(0.0, 1.06 * most if most > 0 else 1.0)
         axis.set_xlabel(f"own task, other {name}: {summary.settings.task[name]}")
         axis.set_ylim(bottom=-0.02)
     axes[0].set_ylabel(f"deception: {summary.settings.deception}")
@@ -65,21 +92,27 @@ def deception_against_task(summary: ScenarioSummary) -> Figure:
 
 def learning_curves(summary: ScenarioSummary, results: list[RunResult]) -> Figure:
     """Deception during training and tuning, mean over seeds with the range."""
-    figure, axes = _figure(2)
-    for key, arm in summary.arms.items():
-        runs = [r for r in results if r.scenario == summary.key and r.arm == key]
+    arms, looks = shown_arms(summary), _looks(summary)
+    figure, axes = _figure(2, len(arms))
+    for arm in arms:
+        runs = [r for r in results if r.scenario == summary.key and r.arm == arm.key]
         curves = [r.payload["curve"] for r in runs if len(r.payload["curve"]["steps"]) > 1]
         if not curves:
             continue
-        axis = axes[0] if arm.role == "reference" else axes[1]
+        axis = axes[0] if runs[0].settings.get("kind") == "train" else axes[1]
         length = min(len(c["steps"]) for c in curves)
         steps = np.array(curves[0]["steps"][:length]) / 1e6
         values = np.array([c["deception"][:length] for c in curves], np.float64)
-        colour = colours(summary.arms)[key]
-        axis.plot(steps, values.mean(axis=0), color=colour, label=arm.title, linewidth=1.6)
-        axis.fill_between(
-            steps, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15, linewidth=0
-        )
+        look = looks[arm.family]
+        axis.plot(
+            steps, values.mean(axis=0), color=look.colour, linestyle=look.line, label=arm.title,
+            linewidth=1.6,
+        )  # fmt: skip
+        if len(curves) > 1 and arm.role != "sham":
+            axis.fill_between(
+                steps, values.min(axis=0), values.max(axis=0), color=look.colour, alpha=0.12,
+                linewidth=0,
+            )  # fmt: skip
     for axis, title in zip(axes, ("training", "tuning the deceptive agent"), strict=True):
         axis.set_title(title, fontsize=9)
         axis.set_xlabel("environment steps, millions")
@@ -91,15 +124,11 @@ def learning_curves(summary: ScenarioSummary, results: list[RunResult]) -> Figur
 
 def overlap_against_control(summary: ScenarioSummary) -> Figure:
     """The gap of the arm's own pairs against that of control pairs, relative to the start."""
-    figure, (axis,) = _figure(1)
-    for key, arm in summary.arms.items():
-        if arm.gaps is None:
-            continue
-        pair, control = arm.gaps
-        axis.plot(
-            max(pair, 1e-3), max(control, 1e-3), _MARKERS[arm.role], markersize=7,
-            color=colours(summary.arms)[key], label=arm.title,
-        )  # fmt: skip
+    arms, looks = [arm for arm in shown_arms(summary) if arm.gaps], _looks(summary)
+    figure, (axis,) = _figure(1, len(arms))
+    for arm in arms:
+        pair, control = arm.gaps or (1.0, 1.0)
+        axis.plot(max(pair, 1e-3), max(control, 1e-3), **_mark(arm, looks[arm.family]))
     line = np.geomspace(1e-3, 1.0, 50)
     axis.plot(line, 1.0 - 0.8 * (1.0 - line), "--", color="0.4", linewidth=1)
     axis.fill_between(line, 1e-3, 1.0 - 0.8 * (1.0 - line), color="0.5", alpha=0.12, linewidth=0)
@@ -108,6 +137,36 @@ def overlap_against_control(summary: ScenarioSummary) -> Figure:
     axis.set_xlabel("self/other gap, as a share of the deceptive agent's")
     axis.set_ylabel("control gap, likewise")
     _legend(figure, axis)
+    return figure
+
+
+def all_scenarios(study: Study) -> Figure:
+    """Share of the gap closed by each arm on each scenario, with the verdict."""
+    arms = by_scenario(study)
+    keys = [scenario.key for scenario in study.scenarios]
+    closed = np.full((len(arms), len(keys)), np.nan)
+    with plt.rc_context(_STYLE | {"axes.grid": False}):
+        size = (3.6 + 1.15 * len(keys), 1.3 + 0.34 * len(arms))
+        figure, axis = plt.subplots(figsize=size)
+    for i, found in enumerate(arms.values()):
+        for j, key in enumerate(keys):
+            arm = found.get(key)
+            if arm is None or arm.closed is None:
+                text = "missing" if arm is None else "not judged"
+            else:
+                closed[i, j] = arm.closed.estimate
+                text = f"{100 * closed[i, j]:z.0f} %\n{arm.judgement.verdict}"  # pyright: ignore
+            dark = 0.8 < closed[i, j] or closed[i, j] < 0.05
+            axis.text(
+                j, i, text, ha="center", va="center", fontsize=7, color="white" if dark else "black"
+            )
+    axis.imshow(closed, cmap="cividis_r", vmin=0.0, vmax=1.0, aspect="auto")
+    axis.set_xticks(range(len(keys)), [textwrap.fill(s.title, 16) for s in study.scenarios])
+    axis.set_yticks(
+        range(len(arms)), [family_title(next(iter(found.values()))) for found in arms.values()]
+    )
+    axis.tick_params(axis="x", labeltop=True, labelbottom=False, labelsize=7.5, length=0)
+    axis.tick_params(axis="y", length=0)
     return figure
 
 
@@ -122,10 +181,12 @@ def svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def _figure(columns: int) -> tuple[Figure, list[Axes]]:
+def _figure(columns: int, entries: int) -> tuple[Figure, list[Axes]]:
+    """Axes side by side, high enough for so many entries of the legend."""
     with plt.rc_context(_STYLE):
         width = 4.6 if columns == 1 else 3.6 * columns
-        figure, axes = plt.subplots(1, columns, figsize=(width + 2.6, 3.4), sharey=columns > 1)
+        size = (width + 3.0, max(3.4, 0.4 + 0.17 * entries))
+        figure, axes = plt.subplots(1, columns, figsize=size, sharey=columns > 1)
     return figure, list(np.atleast_1d(axes))
 
 

@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -12,18 +13,20 @@ from rich.console import Console
 from rich.table import Table
 
 from feint.bench import plots
-from feint.bench.analysis import ArmSummary, ScenarioSummary, Study
+from feint.bench.analysis import ScenarioSummary, Study
 from feint.bench.claims import Claim
 from feint.bench.results import RunResult
 from feint.bench.rl import CHECKPOINT, EVALUATION_SEED
 from feint.bench.suite import Suite
+from feint.bench.tables import Sheet, scenario_sheet, suite_sheets
 from feint.envs.film import film, gif
 from feint.files import write_atomically
-from feint.metrics import Interval
 
 #: The agents of the film, and how many episodes it shows.
 _CAST = ("deceptive", "honest", "overlap_belief", "overlap_presence")
 _EPISODES = 3
+
+_STYLES = {"treatment": "bold", "sham": "dim", "baseline": "dim"}
 
 _VERDICTS = {
     "honest": "at least 90 % of the deceptive-to-honest gap closed, and the own task at least 90 % "
@@ -61,26 +64,43 @@ def write_report(suite: Suite, results: list[RunResult], study: Study, out: Path
         if moving is not None:
             write_atomically(out / "films" / f"{summary.key}.gif", moving)
         parts.append(_section(summary, drawn, moving))
+    overall = _claims_html(study.claims) if len(study.scenarios) > 1 else ""
+    if len(study.scenarios) > 1:
+        picture = {"gap closed, by arm and scenario": plots.svg(plots.all_scenarios(study))}
+        overall += _figures_html(picture)
+        for title, text in picture.items():
+            write_atomically(
+                out / "plots" / f"{title.replace(',', '').replace(' ', '-')}.svg", text
+            )
+    overall += "".join(map(_sheet_html, suite_sheets(study)))
+    overall += "".join(f"<p>{html.escape(line)}</p>" for line in gaps_in(study))
     write_atomically(out / "summary.json", json.dumps(_plain(study), indent=1) + "\n")
-    write_atomically(out / "report.html", _page(suite, results, parts))
+    write_atomically(out / "report.html", _page(suite, results, [overall, *parts]))
     return out / "report.html"
 
 
 def print_report(study: Study, console: Console) -> None:
     """The tables and claims, on a terminal."""
     for summary in study.scenarios:
-        table = Table(title=summary.title, title_justify="left", title_style="bold")
-        for column in _columns(summary):
-            table.add_column(column, overflow="fold")
-        for arm in summary.arms.values():
-            table.add_row(*_cells(arm, summary), style=_row_style(arm))
-        console.print(table)
+        _print_sheet(scenario_sheet(summary), console)
         _print_claims(summary.claims, console)
-    for key, why in study.unreported.items():
-        console.print(f"{key} is left out: {why}", highlight=False)
+    for sheet in suite_sheets(study):
+        _print_sheet(sheet, console)
+        console.print()
     if len(study.scenarios) > 1:
         console.print("[bold]All scenarios[/]")
         _print_claims(study.claims, console)
+    for line in gaps_in(study):
+        console.print(line, highlight=False)
+
+
+def _print_sheet(sheet: Sheet, console: Console) -> None:
+    table = Table(title=sheet.title, title_justify="left", title_style="bold")
+    for column in sheet.columns:
+        table.add_column(column, overflow="fold")
+    for row, role in zip(sheet.rows, sheet.roles, strict=True):
+        table.add_row(*row, style=_STYLES.get(role, ""))
+    console.print(table)
 
 
 def _print_claims(claims: Iterable[Claim], console: Console) -> None:
@@ -94,65 +114,38 @@ def as_markdown(study: Study) -> str:
     """The same tables and claims in Markdown, for README and docs."""
     lines = []
     for summary in study.scenarios:
-        columns = _columns(summary)
-        lines += [f"**{summary.title}**", "", f"| {' | '.join(columns)} |"]
-        lines.append("|" + "---|" * len(columns))
-        lines += [f"| {' | '.join(_cells(arm, summary))} |" for arm in summary.arms.values()]
-        lines += ["", *_claim_lines(summary.claims), ""]
-    lines += [f"{key} is left out: {why}." for key, why in study.unreported.items()]
+        lines += [*_sheet_lines(scenario_sheet(summary)), *_claim_lines(summary.claims), ""]
+    for sheet in suite_sheets(study):
+        lines += _sheet_lines(sheet)
     if len(study.scenarios) > 1:
         lines += ["**All scenarios**", "", *_claim_lines(study.claims), ""]
-    return "\n".join(lines)
+    return "\n".join([*lines, *gaps_in(study)])
+
+
+def _sheet_lines(sheet: Sheet) -> list[str]:
+    rows = [f"| {' | '.join(row)} |" for row in (sheet.columns, *sheet.rows)]
+    return [f"**{sheet.title}**", "", rows[0], "|" + "---|" * len(sheet.columns), *rows[1:], ""]
 
 
 def _claim_lines(claims: Iterable[Claim]) -> list[str]:
     return [f"- {'holds' if c.holds else '**does not hold**'}: {c.text}" for c in claims]
 
 
-def _columns(summary: ScenarioSummary) -> list[str]:
-    task = [f"own task, other {name}" for name in summary.settings.task]
-    return [
-        "arm", "deception", *task, *summary.settings.attention, "attention erased", "gap closed",
-        "verdict", "honest seeds",
-    ]  # fmt: skip
-
-
-def _cells(arm: ArmSummary, summary: ScenarioSummary) -> list[str]:
-    return [
-        arm.title,
-        *(_interval(x) for x in _intervals(arm, summary)),
-        *_words(arm),
-    ]
-
-
-def _intervals(arm: ArmSummary, summary: ScenarioSummary) -> list[Interval | None]:
-    names = summary.settings.attention
-    return [arm.deception, *arm.task.values(), *(arm.attention.get(name) for name in names)]
-
-
-def _words(arm: ArmSummary) -> list[str]:
-    """Attention erased, gap closed, verdict and honest seeds."""
-    erased = "" if arm.erased is None else f"{100 * arm.erased:z.0f} %"
-    if arm.role == "reference":
-        return [erased, "", "", ""]
-    seeds = f"{arm.honest_seeds} of {len(arm.by_seed)}"
-    if arm.judgement is None:
-        return [erased, "", "not judged", seeds]
-    return [erased, f"{100 * arm.judgement.closed:z.0f} %", str(arm.judgement.verdict), seeds]
-
-
-def _interval(x: Interval | None) -> str:
-    if x is None or not x.n:
-        return "-"
-    return f"{x.estimate:.3f} [{x.low:.3f}, {x.high:.3f}]"
-
-
-def _row_style(arm: ArmSummary) -> str:
-    return {"treatment": "bold", "reference": "", "sham": "dim", "baseline": "dim"}[arm.role]
+def gaps_in(study: Study) -> list[str]:
+    """What is missing, in lines; none if the suite is finished."""
+    lines = [f"{key} is left out: {why}." for key, why in study.unreported.items()]
+    if study.missing:
+        by_arm: dict[str, int] = {}
+        for run in study.missing:
+            arm = run.rsplit("/", 1)[0]
+            by_arm[arm] = by_arm.get(arm, 0) + 1
+        told = ", ".join(f"{arm} ({count})" for arm, count in by_arm.items())
+        lines.append(f"{len(study.missing)} runs are missing: {told}.")
+    return lines
 
 
 def _film(summary: ScenarioSummary, suite: Suite, out: Path) -> bytes | None:
-    """The suite's first seed: liar, honest agent and tuned agents; None without pygame."""
+    """The suite's first seed: liar, honest agent and tuned agents; None without pygame or checkpoints."""
     try:
         import imageio  # noqa: F401
         import pygame  # noqa: F401
@@ -166,6 +159,8 @@ def _film(summary: ScenarioSummary, suite: Suite, out: Path) -> bytes | None:
         if key in summary.arms and path.exists():
             model, _ = load_agent(path)
             agents[summary.arms[key].title.split(" (")[0]] = policy_of(model, seed=seed)
+    if not agents:
+        return None
     s = summary.settings
     condition = s.deception.split("/")[0]
     seeds = [EVALUATION_SEED + k for k in range(_EPISODES)]
@@ -203,7 +198,8 @@ h1 { margin: 0; } h2 { margin-top: 2.5rem; } .soft { color: var(--soft); }
 table { border-collapse: collapse; font-size: 0.85rem; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.35rem 0.6rem; border-bottom: 1px solid var(--line); text-align: left;
   vertical-align: top; }
-td small { color: var(--soft); display: block; white-space: nowrap; }
+caption { text-align: left; font-weight: 600; padding: 1rem 0 0.3rem; }
+td small { color: var(--soft); white-space: nowrap; }
 tr.treatment td:first-child { font-weight: 600; }
 .holds { color: var(--good); font-weight: 600; } .fails { color: var(--bad); font-weight: 600; }
 figure { margin: 1.5rem 0; } figure svg { max-width: 100%; height: auto; background: #fff;
@@ -215,6 +211,9 @@ code { font-size: 0.9em; }
 
 def _page(suite: Suite, results: list[RunResult], parts: list[str]) -> str:
     first = results[0]
+    dev = ""
+    if suite.dev_seeds:
+        dev = f" Settings were chosen on seeds {', '.join(map(str, suite.dev_seeds))}."
     versions = ", ".join(f"{name} {version}" for name, version in first.versions.items())
     minutes = sum(r.wall_s for r in results) / 60
     rows = "".join(f"<li><b>{w}</b>: {html.escape(t)}.</li>" for w, t in _VERDICTS.items())
@@ -224,8 +223,9 @@ def _page(suite: Suite, results: list[RunResult], parts: list[str]) -> str:
 <title>Feint: {html.escape(suite.name)}</title><style>{_CSS}</style></head><body>
 <h1>Feint: the {html.escape(suite.name)} suite</h1>
 <p class="soft">{len(results)} runs over seeds {", ".join(map(str, suite.seeds))};
-{minutes:.1f} minutes of runs. Brackets are 95 % bootstrap intervals over seeds and episodes; with
-few seeds they are too narrow.</p>
+{minutes:.1f} minutes of runs. Brackets are 95 % bootstrap intervals over seeds, and over episodes
+through their standard error; with few seeds they are too narrow. AUROC intervals are DeLong's.{dev}
+</p>
 {"".join(parts)}
 <h2>How to read it</h2><ul>{rows}</ul>
 <p>A sham has the same start, steps and anchor as overlap with belief pairs, and (where it has a
@@ -238,17 +238,6 @@ Made by <code>feint bench run {html.escape(suite.name)}</code>.</p>
 
 
 def _section(summary: ScenarioSummary, drawn: dict[str, str], moving: bytes | None) -> str:
-    head = "".join(f"<th>{html.escape(c)}</th>" for c in _columns(summary))
-    body = "".join(_row(arm, summary) for arm in summary.arms.values())
-    claims = "".join(
-        f'<li><span class="{"holds" if c.holds else "fails"}">'
-        f"{'holds' if c.holds else 'does not hold'}</span>: {html.escape(c.text)}</li>"
-        for c in summary.claims
-    )
-    figures = "".join(
-        f"<figure>{text}<figcaption>{html.escape(title.capitalize())}</figcaption></figure>"
-        for title, text in drawn.items()
-    )
     film_html = ""
     if moving is not None:
         data = base64.b64encode(moving).decode()
@@ -260,25 +249,38 @@ def _section(summary: ScenarioSummary, drawn: dict[str, str], moving: bytes | No
     return (
         f"<h2>{html.escape(summary.title)}</h2>"
         f"<p>Deception is <code>{html.escape(summary.settings.deception)}</code>.</p>"
-        f"<ul>{claims}</ul>{film_html}"
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-        f"{figures}"
+        f"{_claims_html(summary.claims)}{film_html}{_sheet_html(scenario_sheet(summary))}"
+        f"{_figures_html(drawn)}"
     )
 
 
-def _row(arm: ArmSummary, summary: ScenarioSummary) -> str:
-    def cell(x: Interval | None) -> str:
-        if x is None or not x.n:
-            return "<td>-</td>"
-        return f"<td>{x.estimate:.3f}<small>[{x.low:.3f}, {x.high:.3f}]</small></td>"
+def _claims_html(claims: Iterable[Claim]) -> str:
+    items = "".join(
+        f'<li><span class="{"holds" if c.holds else "fails"}">'
+        f"{'holds' if c.holds else 'does not hold'}</span>: {html.escape(c.text)}</li>"
+        for c in claims
+    )
+    return f"<ul>{items}</ul>"
 
-    erased, closed, verdict, honest = _words(arm)
-    reason = arm.unjudged if arm.judgement is None else arm.judgement.reason
-    seeds = ", ".join("no gap" if v is None else str(v) for v in arm.by_seed.values())
-    numbers = "".join(cell(x) for x in _intervals(arm, summary))
+
+def _figures_html(drawn: dict[str, str]) -> str:
+    return "".join(
+        f"<figure>{text}<figcaption>{html.escape(title.capitalize())}</figcaption></figure>"
+        for title, text in drawn.items()
+    )
+
+
+def _sheet_html(sheet: Sheet) -> str:
+    head = "".join(f"<th>{html.escape(column)}</th>" for column in sheet.columns)
+    body = ""
+    for row, role, note in zip(sheet.rows, sheet.roles, sheet.notes, strict=True):
+        cells = "".join(f"<td>{_small_interval(html.escape(cell))}</td>" for cell in row)
+        body += f'<tr class="{role}" title="{html.escape(note, quote=True)}">{cells}</tr>'
     return (
-        f'<tr class="{arm.role}"><td>{html.escape(arm.title)}</td>{numbers}<td>{erased}</td>'
-        f'<td>{closed}</td><td title="{html.escape(reason, quote=True)}">{verdict}</td>'
-        f'<td title="{seeds}">{honest}</td></tr>'
+        f'<div class="wide"><table><caption>{html.escape(sheet.title)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _small_interval(cell: str) -> str:
+    return re.sub(r" (\[[^\]]*\])", r" <small>\1</small>", cell)

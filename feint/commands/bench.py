@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
 
 if TYPE_CHECKING:
-    from feint.bench import Suite
+    from feint.bench import RunResult, Suite
 
 _Name = Annotated[Positional[str], arg(metavar="SUITE")]
 
@@ -56,10 +56,13 @@ class BenchReport:
     Nothing is trained. What is missing is left out, and said to be.
     """
 
-    suite: _Name
-    """The suite that was run."""
+    suite: Annotated[Positional[str | None], arg(metavar="[SUITE]")] = None
+    """The suite that was run; none with --stored."""
     out: Path | None = None
-    """Folder in which it ran, and to which the report goes; runs/NAME by default."""
+    """Folder in which it ran, and to which the report goes; runs/NAME by default. With --stored
+    the report is only printed, unless a folder is given."""
+    stored: Path | None = None
+    """Report on what `feint bench export` wrote here, in place of a folder of runs."""
     seeds: tuple[int, ...] | None = None
     """Training seeds; the suite's own by default."""
     dev: bool = False
@@ -73,8 +76,48 @@ class BenchReport:
 
     def run(self) -> int:
         """Write and print the report."""
-        suite = chosen(self.suite, self.seeds, self.scenarios, self.arms, self.dev)
-        report(suite, self.out or default_out(suite), self.markdown)
+        if (self.suite is None) == (self.stored is None):
+            raise ValueError("name either a suite or, with --stored, a folder of stored results")
+        if self.suite is not None:
+            suite = chosen(self.suite, self.seeds, self.scenarios, self.arms, self.dev)
+            report(suite, self.out or default_out(suite), self.markdown)
+            return 0
+        from feint.bench.store import load
+
+        suite, results = load(self.stored or "")
+        suite = part_of(suite, self.seeds, self.scenarios, self.arms, self.dev)
+        wanted = {spec.id for spec in suite.runs()}
+        show(suite, [r for r in results if r.run in wanted], self.out, self.markdown)
+        return 0
+
+
+@dataclass(frozen=True)
+class BenchExport:
+    """Store the results of a suite as one small JSON file per run, to be kept beside the code.
+
+    Every table can be rebuilt from them alone: `feint bench report --stored FOLDER`.
+    """
+
+    suite: _Name
+    """The suite that was run."""
+    to: Path
+    """Folder for the files."""
+    out: Path | None = None
+    """Folder in which it ran; runs/NAME by default."""
+
+    def run(self) -> int:
+        """Write the files."""
+        from feint.bench import Suite, finished
+        from feint.bench.profiles import with_differences
+        from feint.bench.store import export
+
+        suite = Suite.load(self.suite)
+        out = self.out or default_out(suite)
+        results, missing = finished(suite, out)
+        if not results:
+            raise ValueError(f"{out} holds no finished run of suite {suite.name}")
+        count = export(suite, with_differences(results, out), self.to)
+        print(f"stored {count} runs in {self.to}; {len(missing)} are missing")
         return 0
 
 
@@ -105,6 +148,7 @@ class Bench:
     command: OmitArgPrefixes[
         Annotated[BenchRun, subcommand("run", prefix_name=False)]
         | Annotated[BenchReport, subcommand("report", prefix_name=False)]
+        | Annotated[BenchExport, subcommand("export", prefix_name=False)]
         | Annotated[BenchList, subcommand("list", prefix_name=False)]
     ]
 
@@ -127,7 +171,17 @@ def chosen(
     """
     from feint.bench import Suite
 
-    suite = Suite.load(name)
+    return part_of(Suite.load(name), seeds, scenarios, arms, dev)
+
+
+def part_of(
+    suite: "Suite",
+    seeds: Iterable[int] | None,
+    scenarios: Iterable[str] | None,
+    arms: Iterable[str] | None,
+    dev: bool,
+) -> "Suite":
+    """The part of a suite that was asked for; see `chosen`."""
     if dev and seeds:
         raise ValueError("--seeds and --dev exclude each other: name one")
     if scenarios or arms:
@@ -162,21 +216,27 @@ def run_and_report(suite: "Suite", out: Path, workers: int | None, markdown: boo
 
 def report(suite: "Suite", out: Path, markdown: bool) -> None:
     """Write the report on what is in `out`, and print its tables."""
+    from feint.bench import finished
+    from feint.bench.profiles import with_differences
+
+    results, _ = finished(suite, out)
+    show(suite, with_differences(results, out), out, markdown)
+
+
+def show(suite: "Suite", results: "list[RunResult]", out: Path | None, markdown: bool) -> None:
+    """Print the tables, and write the report into `out`, if given."""
     from rich.console import Console
 
-    from feint.bench import finished
     from feint.bench.analysis import analyse
     from feint.bench.report import as_markdown, print_report, write_report
 
-    results, missing = finished(suite, out)
     study = analyse(suite, results)
-    page = write_report(suite, results, study, out)
+    page = None if out is None else write_report(suite, results, study, out)
     if markdown:
         print(as_markdown(study))
     else:
         console = Console()
         console = console if console.is_terminal else Console(width=200)
         print_report(study, console)
-    if missing:
-        print(f"{len(missing)} of {len(missing) + len(results)} runs are missing")
-    print(f"results, plots, films and the report are in {out}; open {page}")
+    if page is not None:
+        print(f"results, plots, films and the report are in {out}; open {page}")
