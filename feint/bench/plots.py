@@ -156,18 +156,22 @@ def all_scenarios(study: Study) -> Figure:
             else:
                 closed[i, j] = arm.closed.estimate
                 text = f"{100 * closed[i, j]:z.0f} %\n{arm.judgement.verdict}"  # pyright: ignore
-            dark = 0.8 < closed[i, j] or closed[i, j] < 0.05
+            dark = closed[i, j] > 0.7
             axis.text(
                 j, i, text, ha="center", va="center", fontsize=7, color="white" if dark else "black"
             )
     axis.imshow(closed, cmap="cividis_r", vmin=0.0, vmax=1.0, aspect="auto")
-    axis.set_xticks(range(len(keys)), [textwrap.fill(s.title, 16) for s in study.scenarios])
+    axis.set_xticks(range(len(keys)), [_wrapped(s.title) for s in study.scenarios])
     axis.set_yticks(
         range(len(arms)), [family_title(next(iter(found.values()))) for found in arms.values()]
     )
     axis.tick_params(axis="x", labeltop=True, labelbottom=False, labelsize=7.5, length=0)
     axis.tick_params(axis="y", length=0)
     return figure
+
+
+def _wrapped(title: str) -> str:
+    return textwrap.fill(title, 16, break_long_words=False)
 
 
 def svg(figure: Figure) -> str:

@@ -145,7 +145,7 @@ def gaps_in(study: Study) -> list[str]:
 
 
 def _film(summary: ScenarioSummary, suite: Suite, out: Path) -> bytes | None:
-    """The suite's first seed: liar, honest agent and tuned agents; None without pygame or checkpoints."""
+    """Liar, honest and tuned agents of the first seed; None without pygame or checkpoints."""
     try:
         import imageio  # noqa: F401
         import pygame  # noqa: F401

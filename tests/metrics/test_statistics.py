@@ -11,6 +11,7 @@ from feint.metrics import (
     Interval,
     bootstrap,
     bootstrap_by_group,
+    bootstrap_seeds,
     clustered,
     clustered_error,
     summary,
@@ -241,3 +242,37 @@ def test_repeating_every_answer_adds_no_certainty():
 def test_clusters_that_tell_nothing_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         clustered_error(*arguments)
+
+
+def test_bootstrap_seeds_agrees_with_the_bootstrap_over_their_episodes():
+    rng = np.random.default_rng(0)
+    episodes = [rng.normal(centre, 1.0, 400) for centre in (0.2, 0.5, 0.4, 0.9, 0.3, 0.6)]
+    means = [x.mean() for x in episodes]
+    found = bootstrap_seeds(means, [x.std(ddof=1) / 20 for x in episodes])
+    whole = bootstrap_by_group(episodes)
+    assert found.estimate == pytest.approx(whole.estimate) and found.n == 6
+    assert found.low == pytest.approx(whole.low, abs=0.02)
+    assert found.high == pytest.approx(whole.high, abs=0.02)
+    assert bootstrap_seeds(means, np.zeros(6)) == bootstrap_seeds(means, np.zeros(6))
+    assert bootstrap_seeds([0.5], [0.0]).low == 0.5
+
+
+def test_bootstrap_seeds_keeps_the_quantities_of_a_seed_together():
+    base = np.array([0.1, 0.5, 0.9])
+    ratio = bootstrap_seeds([base, 2 * base], np.zeros((2, 3)), lambda a, b: a / b)
+    assert ratio.low == ratio.high == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("means", "errors", "message"),
+    [
+        ([1.0, 2.0], [0.1], "with at least one seed; got"),
+        ([], [], "with at least one seed; got"),
+        ([1.0, float("nan")], [0.1, 0.1], "must be finite"),
+        ([1.0], [-0.1], "errors at least 0"),
+        ([[1.0], [2.0]], [[0.0], [0.0]], "several quantities need a statistic"),
+    ],
+)
+def test_bootstrap_seeds_names_bad_input(means, errors, message):
+    with pytest.raises(ValueError, match=message):
+        bootstrap_seeds(means, errors)
