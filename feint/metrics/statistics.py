@@ -200,7 +200,7 @@ def bootstrap_seeds(
     rng = np.random.default_rng(seed)
     drawn = rng.integers(centres.shape[1], size=(resamples, centres.shape[1]))
     noise = rng.standard_normal((len(centres), *drawn.shape))
-    values = combine(*(centres[:, drawn] + spread[:, drawn] * noise).mean(axis=2))
+    values = np.asarray(combine(*(centres[:, drawn] + spread[:, drawn] * noise).mean(axis=2)))
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     estimate = float(np.asarray(combine(*centres.mean(axis=1))))
     return Interval(estimate, float(low), float(high), centres.shape[1])

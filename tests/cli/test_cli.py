@@ -275,7 +275,7 @@ def test_a_suite_leaves_results_checkpoints_plots_films_and_a_page(finished):
 
 def test_verdicts_follow_from_the_stored_numbers(finished):
     folder, _ = finished
-    (summary,) = json.loads((folder / "out" / "summary.json").read_text())
+    (summary,) = json.loads((folder / "out" / "summary.json").read_text())["scenarios"]
     arms = summary["arms"]
     assert arms["deceptive"]["deception"]["estimate"] > arms["honest"]["deception"]["estimate"]
     liar, honest, tuned = (
