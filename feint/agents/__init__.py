@@ -11,6 +11,7 @@ from feint.agents.probing import hidden_activations
 from feint.agents.regularized import RegularizedMixin
 from feint.agents.regularizer import Bound, Regularizer, Terms
 from feint.agents.resume import Saver, load_state, save_state
+from feint.agents.shared_vec_env import SharedVectorEnv, make_shared_vec_env
 from feint.agents.soo import (
     SOOA2C,
     SOODQN,
@@ -21,6 +22,7 @@ from feint.agents.soo import (
     SOOMixin,
     SOORecurrentPPO,
 )
+from feint.agents.time_limits import TimeLimitsTogether
 from feint.agents.vec_env import GymVecEnv, make_vec_env
 
 __all__ = [
@@ -43,7 +45,9 @@ __all__ = [
     "SOORecurrentPPO",
     "Saver",
     "SelfOtherOverlap",
+    "SharedVectorEnv",
     "Terms",
+    "TimeLimitsTogether",
     "Ward",
     "counterfactuals",
     "evaluate",
@@ -52,6 +56,7 @@ __all__ = [
     "load_agent",
     "load_into",
     "load_state",
+    "make_shared_vec_env",
     "make_vec_env",
     "play",
     "policy_of",

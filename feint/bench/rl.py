@@ -149,7 +149,7 @@ def run(
     if spec.seed * SEED_STRIDE >= EVALUATION_SEED:
         raise ValueError(f"seed must be < {EVALUATION_SEED // SEED_STRIDE}, got {spec.seed}")
     s = Settings.of(spec.settings)
-    model = _build(s, spec.seed, needs)
+    model = build(s, spec.seed, needs)
     start = None if s.start is None else needs[s.start] / CHECKPOINT
     if start is not None:
         load_into(model, start)
@@ -205,7 +205,8 @@ def _algorithm(s: Settings) -> str:
     return "sooppo" if s.soo else "ppo"
 
 
-def _build(s: Settings, seed: int, needs: dict[str, Path]) -> BaseAlgorithm:
+def build(s: Settings, seed: int, needs: dict[str, Path]) -> BaseAlgorithm:
+    """The algorithm of one run, before training; `needs` has the run whose dose it takes."""
     set_random_seed(seed)
     env = make_vec_env(
         s.id, s.num_envs, seed=seed * SEED_STRIDE, incentive=s.incentive, **s.env_kwargs
