@@ -35,10 +35,10 @@ class SharedVectorEnv(VectorEnv):
         cls = scenario_class(env_id)
         if cls.turn_based:
             raise ValueError(f"{cls.name}: its agents take turns; use ParallelVecEnv or one agent")
-        self.scenario = cls(num_games, external=agents, autoreset="same_step", **kwargs)  # pyright: ignore[reportCallIssue]
-        who = self.scenario.external
-        acting = [self.scenario.action_space(agent) for agent in who]
-        seen = [self.scenario.observation_space(agent) for agent in who]
+        self.games = cls(num_games, external=agents, autoreset="same_step", **kwargs)  # pyright: ignore[reportCallIssue]
+        who = self.games.external
+        acting = [self.games.action_space(agent) for agent in who]
+        seen = [self.games.observation_space(agent) for agent in who]
         if any(space != acting[0] for space in acting):
             raise ValueError(f"agents that share a policy need equal actions; {who} have {acting}")
         if not all(isinstance(s, spaces.Box) and len(s.shape) == 1 for s in seen):
@@ -58,16 +58,16 @@ class SharedVectorEnv(VectorEnv):
         """Begin episodes; of a list of seeds, one for each environment, a game takes its first."""
         super().reset(seed=seed if isinstance(seed, int) else None)
         if isinstance(seed, list):
-            self.scenario.reseed(np.asarray(seed[:: self._agents]))
+            self.games.reseed(np.asarray(seed[:: self._agents]))
             seed = None
-        return self._side_by_side(self.scenario.reset(seed=seed)), {}
+        return self._side_by_side(self.games.reset(seed=seed)), {}
 
     def step(
         self, actions: Any
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """One step of every game; see `gymnasium.vector.VectorEnv.step`."""
         actions = np.asarray(actions)
-        step = self.scenario.step(actions.reshape(-1, self._agents, *actions.shape[1:]))
+        step = self.games.step(actions.reshape(-1, self._agents, *actions.shape[1:]))
         info: dict[str, Any] = {}
         if step.final is not None:
             slots = step.final.games[:, None] * self._agents + np.arange(self._agents)
