@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -83,10 +84,13 @@ class Worker:
         )
         self.versions: dict[str, str] = self._read()["versions"]
 
-    def measure(self, seconds: float, options: dict[str, Any]) -> dict[str, float]:
-        """Play for about `seconds` after a warm-up: {steps, cpu_s, wall_s}."""
+    def measure(
+        self, seconds: float, options: dict[str, Any], warm_up: float = 0.2
+    ) -> dict[str, float]:
+        """Play for about `seconds` after a warm-up: {steps, cpu_s, wall_s}, and any notes."""
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"seconds": seconds, "setting": options}) + "\n")
+        request = {"seconds": seconds, "setting": options, "warm_up": warm_up}
+        self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         return self._read()
 
@@ -126,22 +130,23 @@ class Pool:
         """The running worker; starts it on the first call."""
         key = name, one_core
         if key not in self._workers:
-            python = Path(sys.executable) if name == "feint" else self._peers_python
+            ours = name.startswith("feint")
+            python = Path(sys.executable) if ours else self._peers_python
             self._workers[key] = Worker(python, name, one_core)
             self._stack.callback(self._workers[key].close)
         return self._workers[key]
 
 
-def choose(row: Contestant, pool: Pool, seconds: float) -> None:
+def choose(row: Contestant, pool: Pool, seconds: float, warm_up: float) -> None:
     """Find the row's best setting, or write down why it is absent."""
     try:
         for setting in row.candidates:
             worker = pool.get(row.worker, setting.one_core)
             row.versions = worker.versions
-            sample = worker.measure(seconds, setting.options)
+            sample = worker.measure(seconds, setting.options, warm_up)
             row.tried[str(setting)] = sample["steps"] / sample["cpu_s"]
     except Absent as error:
-        if row.worker == "feint":
+        if row.worker.startswith("feint"):
             raise
         row.absent = str(error)
         return
@@ -154,21 +159,31 @@ def take_turns(
     rounds: int,
     seconds: float,
     say: Callable[[str], None],
+    warm_up: float = 0.2,
 ) -> None:
     """Fill in all rows: each finds its setting, then they are measured in turns."""
     with ExitStack() as stack:
         pool = Pool(peers_python, stack)
         for row in rows:
             say(f"{row.label}: choosing among {len(row.candidates)}")
-            choose(row, pool, seconds / 2)
+            choose(row, pool, seconds / 2, warm_up)
         for turn in range(rounds):
             for row in rows:
                 if row.setting is not None:
                     say(f"round {turn + 1} of {rounds}: {row.label}")
                     worker = pool.get(row.worker, row.setting.one_core)
-                    row.samples.append(worker.measure(seconds, row.setting.options))
+                    options = row.setting.options
+                    row.samples.append(worker.measure(seconds, options, warm_up))
 
 
 def short(rate: float) -> str:
     """Steps per second, for reading."""
     return f"{rate / 1e6:.2f} M" if rate >= 1e5 else f"{rate / 1e3:.1f} k"
+
+
+def cpu_model() -> str:
+    """What the results were measured on."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor())

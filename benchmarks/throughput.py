@@ -23,7 +23,6 @@ from a snapshot); a peer that is not installed is left out, with a note.
 
 import json
 import os
-import platform
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -34,7 +33,7 @@ from typing import Any
 
 import scenario_speed
 import tyro
-from contest import HERE, Contestant, Setting, short, take_turns
+from contest import HERE, Contestant, Setting, cpu_model, short, take_turns
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -141,7 +140,7 @@ def report(rows: list[Contestant]) -> dict[str, Any]:
         "schema": SCHEMA,
         "what": "env-steps per CPU second, physical deception under MPE's rules, 3 agents moved",
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(),
         "cores": os.cpu_count(),
         "rows": {
             row.label: {
@@ -197,13 +196,6 @@ def _cells(row: Contestant, against: list[dict[str, Any] | None]) -> list[str]:
     spread = f"{short(min(rates))}..{short(max(rates))}"
     times = [f"{each['ratio']:,.1f}x" if each else "" for each in against]
     return [f"  {row.label}", short(row.rate()), spread, *times]
-
-
-def _cpu_model() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor())
 
 
 def main(config: Config) -> None:

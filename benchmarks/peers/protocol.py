@@ -6,6 +6,9 @@ A worker first says what it is, then measures until its input ends:
     -> {"seconds": 1.0, "setting": {"batch": 1024}}
     <- {"steps": 1024000, "cpu_s": 0.98, "wall_s": 1.0}
 
+With `"warm_up": 0` nothing is played before the clock starts. Games that take notes (`notes()`)
+have them in the answer.
+
 It needs nothing but the standard library, since it runs in the peers' environment too.
 """
 
@@ -42,8 +45,10 @@ def serve(prepare: Callable[..., Play], packages: Iterable[str]) -> None:
         key = json.dumps(request["setting"], sort_keys=True)
         if key not in prepared:
             prepared[key] = prepare(**request["setting"])
-        _measure(prepared[key], 0.2)  # warm up: compile, fill caches, wake the cores
-        _answer(_measure(prepared[key], request["seconds"]))
+        play = prepared[key]
+        _measure(play, request.get("warm_up", 0.2))  # compile, fill caches, wake the cores
+        measured = _measure(play, request["seconds"])
+        _answer(measured | (play.notes() if hasattr(play, "notes") else {}))  # pyright: ignore
 
 
 def _measure(play: Play, seconds: float) -> dict[str, float]:

@@ -12,6 +12,7 @@ from feint.agents.probing import hidden_activations
 from feint.agents.regularized import RegularizedMixin
 from feint.agents.regularizer import Bound, Regularizer, Terms
 from feint.agents.resume import Saver, load_state, save_state
+from feint.agents.shared_vec_env import SharedVectorEnv, make_shared_vec_env
 from feint.agents.soo import (
     SOOA2C,
     SOODQN,
@@ -22,6 +23,7 @@ from feint.agents.soo import (
     SOOMixin,
     SOORecurrentPPO,
 )
+from feint.agents.time_limits import TimeLimitsTogether
 from feint.agents.twin import Altered, masked, twin
 from feint.agents.vec_env import GymVecEnv, make_vec_env
 
@@ -48,7 +50,9 @@ __all__ = [
     "SOORecurrentPPO",
     "Saver",
     "SelfOtherOverlap",
+    "SharedVectorEnv",
     "Terms",
+    "TimeLimitsTogether",
     "Ward",
     "counterfactuals",
     "evaluate",
@@ -58,6 +62,7 @@ __all__ = [
     "load_agent",
     "load_into",
     "load_state",
+    "make_shared_vec_env",
     "make_vec_env",
     "masked",
     "play",

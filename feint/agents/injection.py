@@ -43,9 +43,14 @@ def inject(x: Tensor, auxiliary: Tensor) -> Tensor:
 
 
 def scale_gradient(x: Tensor, factor: float) -> Tensor:
-    """`x` unchanged, with its gradient times `factor`; at 1 there is no node at all."""
+    """`x` unchanged, with its gradient times `factor`.
+
+    At 1 there is no node at all; at 0 the graph ends here, so that no backward of zeros is run.
+    """
     if factor == 1.0:
         return x
+    if factor == 0.0:
+        return x.detach()
     return _ScaleGradient.apply(x, factor)  # pyright: ignore[reportReturnType]
 
 

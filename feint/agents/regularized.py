@@ -129,7 +129,8 @@ class Meter:
         self.logger = logger
         self.noted: dict[str, dict[str, list[float]]] = {}
         self.last: dict[str, tuple[Bound, Batch]] = {}
-        self.ratios: dict[str, float] = {}
+        self._parts: dict[str, list[Tensor]] = {}
+        self._task: dict[int, Tensor] = {}
         self._waiting: list[tuple[str, Bound, Tensor]] | None = []
         self._handles: list[Any] = []
 
@@ -161,30 +162,26 @@ class Meter:
                 torch.zeros_like(p) if g is None else g for p, g in zip(params, found, strict=True)
             ]
         self._waiting = None
-        task: list[Tensor] = []
+        self._parts = parts
 
         def leaf(p: Tensor, k: int) -> None:
             assert p.grad is not None
-            task.append(p.grad - sum(part[k] for part in parts.values()))
-            if len(task) == len(params):
-                self.ratios = {name: gradient_ratio(part, task) for name, part in parts.items()}
-                self._close()
+            self._task[k] = p.grad - sum(part[k] for part in parts.values())
+            self._handles[k].remove()
 
         for k, p in enumerate(params):
             self._handles.append(p.register_post_accumulate_grad_hook(lambda p, k=k: leaf(p, k)))
 
     def log(self) -> None:
         """Record everything under the regularizers' prefixes."""
-        self._close()  # a parameter without gradient never fires
+        for handle in self._handles:  # a parameter without gradient never fires
+            handle.remove()
+        task = self._task.values()
+        ratios = {name: gradient_ratio(part, task) for name, part in self._parts.items()}
         for prefix, kept in self.noted.items():
             numbers = {name: float(np.mean(values)) for name, values in kept.items()}
-            if prefix in self.ratios:
-                numbers["grad_ratio"] = self.ratios[prefix]
+            if prefix in ratios:
+                numbers["grad_ratio"] = ratios[prefix]
             bound, batch = self.last[prefix]
             for name, value in {**numbers, **bound.measure(batch)}.items():
                 self.logger.record(f"{prefix}/{name}", value)
-
-    def _close(self) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles = []

@@ -166,7 +166,7 @@ def run(
     if spec.seed * SEED_STRIDE >= EVALUATION_SEED:
         raise ValueError(f"seed must be < {EVALUATION_SEED // SEED_STRIDE}, got {spec.seed}")
     s = Settings.of(spec.settings)
-    model = _build(s, spec.seed, needs)
+    model = build(s, spec.seed, needs)
     start = None if s.start is None else needs[s.start] / CHECKPOINT
     if start is not None:
         load_into(model, start)
@@ -232,7 +232,8 @@ def acting(model: BaseAlgorithm, s: Settings, seed: int = 0) -> Act:
     return masked(act, game) if s.kind == "mask" else twin(act, game, s.twin)
 
 
-def _build(s: Settings, seed: int, needs: dict[str, Path]) -> BaseAlgorithm:
+def build(s: Settings, seed: int, needs: dict[str, Path]) -> BaseAlgorithm:
+    """The algorithm of one run, before training; `needs` has the run whose dose it takes."""
     set_random_seed(seed)
     env = make_vec_env(
         s.id, s.num_envs, seed=seed * SEED_STRIDE, incentive=s.incentive, **s.env_kwargs

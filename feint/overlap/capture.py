@@ -45,13 +45,24 @@ def check_layers(module: nn.Module, layers: Sequence[str]) -> dict[str, nn.Modul
                          f"write ({layers!r},)")  # fmt: skip
     if not layers:
         raise ValueError("no layer was named; give at least one name of layer_names(module)")
-    found = _hookable(module)
-    for i, name in enumerate(layers):
-        if name not in found:
-            raise unknown("layer", name, found, where="this module has")
-        if name in layers[:i]:
+    found: dict[str, nn.Module] = {}
+    for name in layers:
+        layer = _layer(module, name)
+        if layer is None:
+            raise unknown("layer", name, _hookable(module), where="this module has")
+        if name in found:
             raise ValueError(f"layer {name!r} is named twice in {tuple(layers)}; name it once")
-    return {name: found[name] for name in layers}
+        found[name] = layer
+    return found
+
+
+def _layer(module: nn.Module, name: str) -> nn.Module | None:
+    """The layer of that name, if it can be hooked; without a walk over all modules."""
+    try:
+        layer = module.get_submodule(name) if name else None
+    except (AttributeError, TypeError):
+        return None
+    return None if isinstance(layer, _NEVER_CALLED) else layer
 
 
 def first_tensor(output: Any, name: str) -> Tensor:

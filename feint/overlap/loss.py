@@ -209,16 +209,30 @@ class OverlapLoss:
         """The anchor over several sides, each row, or real position, counting alike."""
         if not sides:
             return self._zero()
+        found = [
+            self._drift(side, reference)
+            for side, reference in zip(sides, self._references(sides), strict=True)
+        ]
         if len(sides) == 1:
-            return self.anchor(sides[0])
+            return found[0]
         counts = [len(s.inputs) if s.mask is None else int(s.mask.sum()) for s in sides]
-        parts = [self.anchor(s) * (n / sum(counts)) for s, n in zip(sides, counts, strict=True)]
+        parts = [drift * (n / sum(counts)) for drift, n in zip(found, counts, strict=True)]
         return sum(parts[1:], start=parts[0])
 
     def anchor(self, side: Side) -> Tensor:
         """Return the anchor on the self side, unweighted."""
+        return self._drift(side, *self._references([side]))
+
+    def _references(self, sides: Sequence[Side]) -> list[Side]:
+        """What the frozen copy makes of the sides; to compare outputs it needs no hooks."""
+        assert self.reference is not None  # there is an anchor
+        hooked = () if self.config.anchor == "kl" else self._hooked
+        batches = [(side.inputs, side.mask) for side in sides]
         with torch.no_grad():
-            (reference,) = self.run([(side.inputs, side.mask)], reference=True)
+            return run_sides(self.reference, self.forward, batches, hooked, self._stop)
+
+    def _drift(self, side: Side, reference: Side) -> Tensor:
+        """The anchor of one side, given what the reference makes of it."""
         if self.config.anchor == "relative_mse":
             return relative_mse(self.pool(side), self.pool(reference))
         assert side.outputs is not None and reference.outputs is not None  # "kl" never stops early
