@@ -35,6 +35,19 @@ _SEEDS = 2**40, 2**61
 class ForkedPairs:
     """How to make pairs by forking; give it as `pairs` of `SelfOtherOverlap`, or as `soo_pairs`.
 
+    Example:
+        In the plain lure game no input tells whether red watches: a policy with a memory must
+        infer it from where red goes, and only forked episodes give a belief pair.
+
+        >>> from feint.agents import ForkedPairs, SOORecurrentPPO, make_vec_env
+        >>> env = make_vec_env("feint/PhysicalDeception-v0", 8, seed=0)
+        >>> model = SOORecurrentPPO(
+        ...     "MlpLstmPolicy", env, n_steps=25, batch_size=100, soo_task_coef=0.0,
+        ...     soo_pairs=ForkedPairs(episodes=64), seed=0,
+        ... ).learn(200)
+        >>> 0.0 < model.logger.name_to_value["soo/fork_alike"] < 1.0
+        True
+
     Attributes:
         episodes: games that the agent plays for one bank of pairs.
         at: the step at which the other is blinded, counted from 0, or "uniform": at one of the
@@ -205,7 +218,7 @@ class ForkBank:
     """
 
     def __init__(
-        self, settings: ForkedPairs, algorithm: BaseAlgorithm, scenario: Scenario, seed: int
+        self, settings: ForkedPairs, algorithm: BaseAlgorithm, scenario: Any, seed: int
     ) -> None:
         self.settings, self.algorithm, self.seed = settings, algorithm, seed
         self.sequences = hasattr(algorithm.policy, "lstm_actor")

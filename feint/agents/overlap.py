@@ -237,11 +237,15 @@ class AgentOverlap(Bound):
 
     # -- pairs --------------------------------------------------------------------------------
 
+    def pairs(self, batch: Batch) -> Pairs:
+        """Pairs for a batch, as the policy would see both sides."""
+        return self._situations(batch)[1]
+
     def _situations(self, batch: Batch) -> tuple[Batch, Pairs]:
         """The batch to look at, which is the given one unless pairs are forked, and its pairs."""
         if self.bank is None:
             self._memory = batch.memory
-            return batch, self.pairs(batch)
+            return batch, self._paired(batch)
         rows = len(batch.obs) if batch.real is None else batch.real.numel()
         drawn = self.bank.draw(rows, self.rng, self.loss.config.anchor_bystanders)
         sides = self._seen(drawn.blind), self._seen(drawn.watching)
@@ -262,7 +266,7 @@ class AgentOverlap(Bound):
             mask_irrelevant=irrelevant_masks,
         )
 
-    def pairs(self, batch: Batch) -> Pairs:
+    def _paired(self, batch: Batch) -> Pairs:
         """Pairs of the observations of a batch, as the policy would see both sides.
 
         Sequences keep their length: a step without a pair is only masked, and, being the same on
