@@ -11,7 +11,8 @@ from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
 from feint.agents.actor import Batch, Memory, actor_of, no_memory
-from feint.agents.fork import ForkBank, ForkedPairs
+from feint.agents.fork import ForkedPairs
+from feint.agents.fork_bank import ForkBank
 from feint.agents.regularizer import Bound, Regularizer, Terms, check_batch_size, check_coef
 from feint.overlap import OverlapConfig, OverlapLoss, OverlapReport, OverlapTerms, Pairs, measure
 
@@ -60,7 +61,7 @@ class SelfOtherOverlap(Regularizer):
             pairs: those of its own episodes in which nobody learnt from the policy.
         sham: train a control instead of overlap; see `feint.overlap.SHAMS`.
         batch_size: rows of each minibatch from which pairs are made; None for all. Of a recurrent
-            policy, whole sequences of about that many steps.
+            policy, whole sequences of about that many steps. Of forked pairs, as many are drawn.
         dose: gradient norms that another run recorded, one per update: the overlap term is
             rescaled to them, so that a sham gets the treatment's dose.
         record_dose: keep the gradient norm of the overlap term of every update.
