@@ -128,9 +128,10 @@ def fork(
     rng = rng or np.random.default_rng(0)
     found = []
     for _ in range(forks):
-        begin = np.full(game.num_envs, at)
         if at == "uniform":
             begin = np.floor(rng.random(game.num_envs) * real.length)
+        else:
+            begin = np.full(game.num_envs, at)
         game.restore(start)
         found.append(_fork(game, real, begin, horizon))
     if forks == 1:
