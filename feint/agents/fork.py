@@ -5,12 +5,14 @@ actions, but with an other that, from some step on, learns nothing from them (`S
 What the agent sees at the same step of both branches is a pair: self in the blind branch, other in
 the one that was really played. Any scenario whose other can be blinded has such pairs.
 
-Where to fork. A fork at the start says: the other never learnt anything from me. Where watching
-shows only in how the other reacts, it must be early, since reactions take time to show. But what
-the branches then differ in is the other's whole history, its place included, and a policy without
-memory that is to treat one place of the other like another place loses its attention to it. A late
-fork with a short horizon keeps the scene and changes only whether the other learns; it needs
-something in the observation that tells this soon after.
+Where to fork. At the start (the default) a pair says: the other never learnt anything from me. A
+policy with a memory needs that, since where watching shows only in how the other reacts, it shows
+late. But then the branches differ in all that the other did since, its place included, and a policy
+without memory, which is to treat one place of the other like another, loses some of its attention
+to it. For such a policy fork late and briefly where what it sees tells at once that the other
+learns: `ForkedPairs(at="uniform", horizon=1, forks=4)` keeps the scene, and does what the
+scenario's own belief pair does. Where nothing in its observation tells, a policy without memory
+acts alike before a blind other, and no pair can make it better than it is there.
 """
 
 from dataclasses import dataclass
