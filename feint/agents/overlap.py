@@ -12,7 +12,8 @@ from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
 from feint.agents.actor import Batch, Memory, actor_of, no_memory
-from feint.agents.fork import ForkBank, ForkedPairs
+from feint.agents.fork import ForkedPairs
+from feint.agents.fork_bank import ForkBank
 from feint.agents.regularizer import Bound, Regularizer, Terms, check_batch_size, check_coef
 from feint.overlap import (
     OverlapConfig,
@@ -69,7 +70,7 @@ class SelfOtherOverlap(Regularizer):
             pairs: those of its own episodes in which nobody learnt from the policy.
         sham: train a control instead of overlap; see `feint.overlap.SHAMS`.
         batch_size: rows of each minibatch from which pairs are made; None for all. Of a recurrent
-            policy, whole sequences of about that many steps.
+            policy, whole sequences of about that many steps. Of forked pairs, as many are drawn.
         dose: gradient norms that another run recorded, one per update: the overlap term is
             rescaled to them, so that a sham gets the treatment's dose.
         record_dose: keep the gradient norm of the overlap term of every update.
@@ -260,11 +261,15 @@ class AgentOverlap(Bound):
 
     # -- pairs --------------------------------------------------------------------------------
 
+    def pairs(self, batch: Batch) -> Pairs:
+        """Pairs for a batch, as the policy would see both sides."""
+        return self._situations(batch)[1]
+
     def _situations(self, batch: Batch) -> tuple[Batch, Pairs]:
         """The batch to look at, which is the given one unless pairs are forked, and its pairs."""
         if self.bank is None:
             self._memory = batch.memory
-            return batch, self.pairs(batch)
+            return batch, self._paired(batch)
         rows = len(batch.obs) if batch.real is None else batch.real.numel()
         drawn = self.bank.draw(rows, self.rng, self.loss.config.anchor_bystanders)
         sides = self._seen(drawn.blind), self._seen(drawn.watching)
@@ -285,7 +290,7 @@ class AgentOverlap(Bound):
             mask_irrelevant=irrelevant_masks,
         )
 
-    def pairs(self, batch: Batch) -> Pairs:
+    def _paired(self, batch: Batch) -> Pairs:
         """Pairs of the observations of a batch, as the policy would see both sides.
 
         Sequences keep their length: a step without a pair is only masked, and, being the same on

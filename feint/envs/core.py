@@ -103,6 +103,7 @@ class Scenario(abc.ABC):
 
     agents: tuple[str, ...]
     focal: str
+    _given: dict[str, Any]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Keep the arguments, for `like`."""

@@ -364,10 +364,3 @@ def test_wrong_settings_fail_in_one_clear_line(arguments, message):
     with pytest.raises(ValueError, match=message) as caught:
         ForkedPairs(**arguments)
     assert "\n" not in str(caught.value)
-
-
-def test_a_batch_like_another_has_its_arguments():
-    game = scenario_class(WALK)(4, red_blind_rate=1.0, **FACING)
-    other = game.like(7, autoreset="freeze")
-    assert (other.num_envs, other.autoreset, other.attention) == (7, "freeze", True)
-    assert game.like(2, red_blind_rate=0.5)._numbers != other._numbers

@@ -1,5 +1,7 @@
 """What every scenario gets from the core: seeds, autoreset, masks, labels, snapshots."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -227,3 +229,15 @@ def test_a_restored_scenario_needs_no_reset():
     game.restore(taken)
     play(game, 1)
     np.testing.assert_array_equal(game.clock.step, 1)
+
+
+# -- another batch of the same game ---------------------------------------------------------------
+
+
+def test_a_batch_like_another_has_its_arguments_but_for_the_changes():
+    game = PhysicalDeception(4, attention=True, red_blind_rate=1.0, autoreset="same_step")
+    other, changed = start(game.like(7), seed=3), start(game.like(7, red_blind_rate=0.0), seed=3)
+    assert (other.num_envs, other.autoreset, other.max_steps) == (7, "same_step", game.max_steps)
+    assert other.state.blind.all() and not changed.state.blind.any()
+    alone = start(pickle.loads(pickle.dumps(game)).like(2), seed=3)
+    np.testing.assert_array_equal(alone.observe()[0], other.observe()[0][:2])

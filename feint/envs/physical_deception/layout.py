@@ -96,7 +96,7 @@ class Layout:
             return Pairs(turned, obs.copy(), watched)
         raise ValueError(
             "kind='belief': without attention=True no input tells whether red watches; "
-            "fork the episode with Scenario.blind() instead, or use kind='presence'"
+            "fork the episode instead (soo_pairs='fork'), or use kind='presence'"
         )
 
     def viewpoint(self, obs: np.ndarray, rng: np.random.Generator) -> Pairs:
