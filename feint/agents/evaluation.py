@@ -82,7 +82,8 @@ class Player:
                 return self._clipped(dist.mode())
             inner = dist.distribution
             if isinstance(inner, torch.distributions.Categorical):
-                return torch.multinomial(inner.probs, 1, generator=self.generator)[:, 0].numpy()
+                probs = inner.probs.cpu()  # where the generator is
+                return torch.multinomial(probs, 1, generator=self.generator)[:, 0].numpy()
             return self._clipped(inner.mean + inner.stddev * self._noise(inner.mean))
 
     def _distribution(self, obs: Tensor, masks: np.ndarray | None) -> Any:
@@ -93,14 +94,14 @@ class Player:
         lstm = self.policy.lstm_actor
         fresh = self._states is None
         if self._states is None:
-            zero = torch.zeros(lstm.num_layers, len(obs), lstm.hidden_size)
+            zero = torch.zeros(lstm.num_layers, len(obs), lstm.hidden_size, device=obs.device)
             self._states = (zero, zero)
-        starts = torch.full((len(obs),), float(fresh))
+        starts = torch.full((len(obs),), float(fresh), device=obs.device)
         dist, self._states = self.policy.get_distribution(obs, self._states, starts)
         return dist
 
     def _noise(self, like: Tensor) -> Tensor:
-        return torch.randn(like.shape, generator=self.generator)
+        return torch.randn(like.shape, generator=self.generator).to(like.device)
 
     def _clipped(self, actions: Tensor) -> np.ndarray:
         space = self.model.action_space

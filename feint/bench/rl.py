@@ -31,7 +31,7 @@ from feint.agents import (
 from feint.agents.actor import actor_of
 from feint.agents.algorithms import algorithm
 from feint.agents.evaluation import Act
-from feint.agents.training import schedule
+from feint.agents.presets import schedule
 from feint.bench.suite import merge
 from feint.envs import scenario_class
 from feint.files import write_atomically

@@ -1,6 +1,7 @@
 """What commands take as key:value."""
 
 import ast
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -46,3 +47,16 @@ def env_arguments(
             raise ValueError("--preset and --env-kwargs preset exclude each other: name one")
         preset = found.pop("preset")
     return cls.arguments(preset, found)
+
+
+def import_packages(names: tuple[str, ...]) -> None:
+    """Import `--gym-packages`.
+
+    Raises:
+        ValueError: for one that is not there.
+    """
+    for name in names:
+        try:
+            import_module(name)
+        except ModuleNotFoundError as error:
+            raise ValueError(f"--gym-packages {name}: {error}; install it first") from error
