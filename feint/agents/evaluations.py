@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,9 @@ def mean_metrics(
     env_kwargs: Mapping[str, Any],
     episodes: int,
     seed: int = DEV_SEED,
-    deterministic: bool = False,
+    conditions: Sequence[str] | None = None,
 ) -> dict[str, float]:
-    """Means over episodes by "condition/metric", under every condition and "any" (none held).
+    """Means over episodes by "condition/metric", under conditions and under "any" (none held).
 
     Args:
         model: of any algorithm; neither its state nor its luck is touched.
@@ -35,15 +35,15 @@ def mean_metrics(
         env_kwargs: its arguments.
         episodes: per condition.
         seed: game `i` is seeded `seed + i`.
-        deterministic: take the likeliest actions.
+        conditions: only these; all of the scenario's if None.
 
     Returns:
         NaN where a metric is undefined in every episode.
     """
-    act = policy_of(model, deterministic)
+    act = policy_of(model)
     free = play(act, env_id, env_kwargs, episodes=episodes, seed=seed)
     found = {"any": {"return": free.returns, **free.metrics}}
-    for condition in scenario_class(env_id).conditions:
+    for condition in scenario_class(env_id).conditions if conditions is None else conditions:
         act.reseed(0)  # the same luck under each, so that conditions differ in nothing else
         found |= evaluate(
             act, env_id, env_kwargs, conditions=[condition], episodes=episodes, seed=seed

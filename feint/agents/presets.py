@@ -1,8 +1,8 @@
 """Settings of the algorithms, in rl-zoo3's YAML: one file per algorithm, one entry per scenario.
 
 The built-in files are in `feint/agents/hyperparams`. The same file works for rl-zoo3's
-`--conf-file`. Nothing in a file is executed: `policy_kwargs`, which rl-zoo3 hands to `eval`, is read
-as the few literals that it needs.
+`--conf-file`. Nothing in a file is executed: `policy_kwargs`, which rl-zoo3 hands to `eval`, is
+read as the few literals that it needs.
 """
 
 import ast

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import arg
 
-from feint.commands.arguments import env_arguments, import_packages, parse_pairs
+from feint.commands.arguments import import_packages, settings_of
 
 if TYPE_CHECKING:
-    from feint.agents.presets import Preset
     from feint.agents.runs import RunFolder
     from feint.agents.training import Training
 
@@ -99,7 +98,10 @@ class Train:
 
         self._check()
         import_packages(self.gym_packages)
-        preset = self._preset()
+        preset = settings_of(
+            self.env, self.algo, self.conf_file, self.params, self.env_kwargs, self.preset,
+            n_timesteps=self.n_timesteps, n_envs=self.num_envs,
+        )  # fmt: skip
         training = Training(self.algo, preset, self.seed, self.trained_agent, self.device)
         with tracked(
             self.track,
@@ -165,8 +167,6 @@ class Train:
         if self.seed >= 900:
             raise ValueError(f"seed must be below 900, whose games are held out; got {self.seed}")
         for name, value in (
-            ("n-timesteps", self.n_timesteps),
-            ("num-envs", self.num_envs),
             ("log-interval", self.log_interval),
             ("eval-episodes", self.eval_episodes),
         ):
@@ -182,23 +182,6 @@ class Train:
             import torch
 
             torch.set_num_threads(self.num_threads)
-
-    def _preset(self) -> "Preset":
-        """The settings: the file's, under --params, under the flags."""
-        from dataclasses import replace
-
-        from feint.agents.presets import preset_for
-        from feint.envs import scenario_class
-
-        given = parse_pairs("params", self.params)
-        found = preset_for(self.env, self.algo, self.conf_file, given)
-        kwargs = env_arguments(scenario_class(self.env), self.env_kwargs, self.preset)
-        return replace(
-            found,
-            env_kwargs={**found.env_kwargs, **kwargs},
-            n_timesteps=self.n_timesteps or found.n_timesteps,
-            n_envs=self.num_envs or found.n_envs,
-        )
 
     def _logs(self) -> Path | None:
         return self.log_folder or (None if self.out else Path("logs"))
