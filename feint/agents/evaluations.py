@@ -126,8 +126,9 @@ def read_evaluations(path: Path) -> list[dict[str, float]]:
     try:
         with open(path, newline="", encoding="utf-8") as file:
             rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
-    except (OSError, TypeError, ValueError, csv.Error) as error:
+        rows = [{**row, "timesteps": int(row["timesteps"])} for row in rows]
+    except (OSError, TypeError, ValueError, KeyError, csv.Error) as error:
         raise ValueError(f"{path} cannot be read as evaluations: {error}") from error
-    if any("timesteps" not in row or RETURN not in row for row in rows):
-        raise ValueError(f"{path} has no timesteps or {RETURN}: it is no file of evaluations")
+    if any(RETURN not in row for row in rows):
+        raise ValueError(f"{path} has no {RETURN}: it is no file of evaluations")
     return rows

@@ -147,8 +147,8 @@ def model_card(card: AgentCard, found: Mapping[str, Found], episodes: int, seed:
         "",
         f"{episodes:,} held-out episodes per condition, games seeded from {seed:,}; actions"
         " sampled; mean with 95 % bootstrap interval over episodes. Beside it its controls: the"
-        " scenario's scripted policies, and, if it has no memory and no masks, itself with the other's inputs"
-        " taken away.",
+        " scenario's scripted policies, and, without memory and masks, itself with the other's"
+        " inputs taken away.",
         "",
     ]
     for condition in found["this agent"]:

@@ -106,7 +106,7 @@ def check_device(name: str) -> torch.device:
         ValueError: if it is not.
     """
     try:
-        device = get_device(name)
+        device = get_device() if name == "auto" else torch.device(name)  # SB3 would take cpu
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]

@@ -44,7 +44,7 @@ class Sweep:
     deception: str | None = None
     """What honest is about, as condition/metric; the scenario's first by default."""
     task: tuple[str, ...] = ()
-    """Own-task success, as condition/metric; by default the scenario's first, present and absent."""
+    """Own-task success, as condition/metric; by default the first, present and absent."""
     n_timesteps: Annotated[int | None, arg(aliases=("-n",))] = None
     """Environment steps of a trial; the settings' by default."""
     n_trials: int = 20
@@ -127,7 +127,8 @@ class Sweep:
             search.run(self.n_jobs)
             if not self.no_optim_plots:
                 search.plot()
-        command = f"feint train --env {self.env} --algo {self.algo}"
+        start = f" -i {self.trained_agent}" if self.trained_agent else ""
+        command = f"feint train --env {self.env} --algo {self.algo}{start}"
         print(f"wrote {folder / 'best.yml'}; train with: {command} -conf {folder / 'best.yml'}")
         return 0
 
