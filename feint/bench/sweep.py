@@ -312,7 +312,7 @@ def space_of(
         usual = ("learning_rate", *_OVERLAP) if tuning else (*usual, *_OVERLAP)
     known = {name: _RANGES[name] for name in dict.fromkeys((*usual, *_RANGES))}
     if chosen.on_policy:
-        rollout = int(preset.params.get("n_steps", 1)) * preset.n_envs
+        rollout = int(preset.params.get("n_steps", 2048)) * preset.n_envs
         parts = tuple(rollout // k for k in (16, 8, 4, 2, 1) if rollout % k == 0 and rollout > k)
         known["batch_size"] = CategoricalDistribution(parts)
     space: dict[str, BaseDistribution] = {}
