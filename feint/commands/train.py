@@ -143,7 +143,9 @@ class Train:
         logs = folder.path if folder else None
         events = self._events(preset.id) or (logs if has_tensorboard() else None)
         model.set_logger(make_logger(logs, events, self.verbose, f"_{done}" if done else ""))
-        interval = {} if self.log_interval is None else {"log_interval": self.log_interval}
+        interval: dict[str, Any] = (
+            {} if self.log_interval is None else {"log_interval": self.log_interval}
+        )
         steps = preset.n_timesteps - done
         model.learn(steps, callback=callbacks, reset_num_timesteps=not self.resume, **interval)
         model.logger.close()

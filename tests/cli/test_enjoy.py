@@ -101,7 +101,7 @@ def test_wrong_input_gives_one_line(arguments, message, logs, capsys):
 
 def test_an_exported_folder_holds_agent_settings_and_card(logs, capsys, tmp_path):
     out = tmp_path / "given"
-    code, text, err = run(capsys, "export", agent_of(logs), "--out", out, "--episodes", 40)
+    code, _, err = run(capsys, "export", agent_of(logs), "--out", out, "--episodes", 40)
     assert (code, err) == (0, "")
     assert (out / "agent.safetensors").read_bytes() == agent_of(logs).read_bytes()
     config = json.loads((out / "config.json").read_text())

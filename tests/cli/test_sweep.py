@@ -2,6 +2,9 @@
 
 import csv
 import multiprocessing
+import sys
+from collections.abc import Iterator
+from typing import Any
 
 import optuna
 import pytest
@@ -34,7 +37,7 @@ def trials(folder):
 
 def test_the_best_settings_can_be_trained_and_more_trials_go_on_from_these(tmp_path, capsys):
     search = ("--search", "learning_rate", "batch_size:[32,64]", "--out", tmp_path)
-    code, out, err = run(capsys, *SWEEP, *search, "--n-trials", 2)
+    code, _, err = run(capsys, *SWEEP, *search, "--n-trials", 2)
     assert code == 0, err
     folder = tmp_path / STUDY
     before = trials(folder)
@@ -48,7 +51,7 @@ def test_the_best_settings_can_be_trained_and_more_trials_go_on_from_these(tmp_p
 
     assert run(capsys, *SWEEP, *search, "--n-trials", 2, "--no-optim-plots")[0] == 0
     assert trials(folder) == before  # done is done
-    code, out, _ = run(capsys, *SWEEP, *search, "--n-trials", 3, "--no-optim-plots")
+    code, _, _ = run(capsys, *SWEEP, *search, "--n-trials", 3, "--no-optim-plots")
     assert (code, trials(folder)[:2], len(trials(folder))) == (0, before, 3)
     assert len({trial["learning_rate"] for trial in trials(folder)}) == 3
 
@@ -70,7 +73,7 @@ def small(tmp_path, **changes):
 def test_a_trial_that_was_interrupted_is_run_again_and_one_that_diverged_is_not(
     tmp_path, monkeypatch
 ):
-    fate = iter([1.0, KeyboardInterrupt, ValueError("nan\nmore"), 2.0])
+    fate: Iterator[Any] = iter([1.0, KeyboardInterrupt, ValueError("nan\nmore"), 2.0])
     drawn = []
 
     def value(sweep, trial):
@@ -157,6 +160,6 @@ def test_wrong_input_gives_one_line(arguments, message, tmp_path, capsys):
 
 
 def test_without_its_package_it_names_the_extra(capsys, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "optuna", None)
+    monkeypatch.setitem(sys.modules, "optuna", None)
     code, _, err = run(capsys, *SWEEP)
     assert (code, err.count("\n")) == (2, 1) and 'pip install "feint[sweep]"' in err
