@@ -31,9 +31,8 @@ _COMMANDS = {
 def main(arguments: list[str] | None = None) -> None:
     """Entry point; exits 0 when done, 1 when a run failed, 2 on wrong input, 130 on Ctrl-C."""
     given = sys.argv[1:] if arguments is None else arguments
-    command = _parse(given)
     try:
-        code = command.run()
+        code = _parse(given).run()
     except (ValueError, TypeError) as error:
         code = _fail(str(error), 2)
     except KeyboardInterrupt:
