@@ -1,38 +1,40 @@
-"""The `feint` command; each of its subcommands is a class in `feint.commands`."""
+"""The `feint` command; each of its commands is a class in `feint.commands`."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any, Union
 
 import tyro
 from tyro.conf import subcommand
 
 from feint.commands.bench import Bench
 from feint.commands.demo import Demo
+from feint.commands.enjoy import Enjoy
 from feint.commands.envs import Envs
 from feint.commands.evaluate import Eval
+from feint.commands.export import Export
 from feint.commands.play import Play
+from feint.commands.sweep import Sweep
 from feint.commands.train import Train
 
-Command = (
-    Annotated[Demo, subcommand("demo")]
-    | Annotated[Train, subcommand("train")]
-    | Annotated[Eval, subcommand("eval")]
-    | Annotated[Envs, subcommand("envs")]
-    | Annotated[Play, subcommand("play")]
-    | Annotated[Bench, subcommand("bench")]
-)
+#: The first line of a command's docstring is what `feint --help` says of it.
+_COMMANDS = {
+    "demo": Demo,
+    "train": Train,
+    "eval": Eval,
+    "enjoy": Enjoy,
+    "sweep": Sweep,
+    "export": Export,
+    "envs": Envs,
+    "play": Play,
+    "bench": Bench,
+}
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point; exits 0 when done, 1 when a run failed, 2 on wrong input, 130 on Ctrl-C."""
-    command = tyro.cli(
-        Command,  # pyright: ignore[reportArgumentType]
-        prog="feint",
-        description="Deceptive-agent environments, and the training that makes agents honest.",
-        args=arguments,
-    )
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        code = command.run()  # pyright: ignore[reportAttributeAccessIssue]
+        code = _parse(given).run()
     except (ValueError, TypeError) as error:
         code = _fail(str(error), 2)
     except KeyboardInterrupt:
@@ -42,6 +44,21 @@ def main(arguments: list[str] | None = None) -> None:
     except RuntimeError as error:
         code = _fail(str(error), 1)
     sys.exit(code)
+
+
+def _parse(given: list[str]) -> Any:
+    if given and given[0] in _COMMANDS:
+        return tyro.cli(_COMMANDS[given[0]], prog=f"feint {given[0]}", args=given[1:])
+    named = [  # the list of commands has a line for each, where tyro would show the whole docstring
+        Annotated[cls, subcommand(name, description=(cls.__doc__ or "").partition("\n")[0])]
+        for name, cls in _COMMANDS.items()
+    ]
+    return tyro.cli(
+        Union[tuple(named)],  # pyright: ignore # noqa: UP007 - made at run time
+        prog="feint",
+        description="Deceptive-agent environments, and the training that makes agents honest.",
+        args=given,
+    )
 
 
 def _fail(message: str, code: int) -> int:

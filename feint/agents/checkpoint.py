@@ -14,7 +14,7 @@ from safetensors.torch import save
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from feint.agents.algorithms import ALGORITHMS, algorithm
-from feint.envs import scenario_class
+from feint.envs import full_id, scenario_class
 from feint.files import write_atomically
 
 SCHEMA = 1
@@ -34,6 +34,7 @@ class AgentCard:
         steps: environment steps trained.
         note: free text, such as the arm's name.
         lstm: units of the LSTM, in a recurrent policy.
+        params: arguments of the algorithm that it was trained with.
         schema: version of this format.
     """
 
@@ -46,6 +47,7 @@ class AgentCard:
     steps: int = 0
     note: str = ""
     lstm: int = 64
+    params: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
 
 
@@ -127,8 +129,7 @@ def load_agent(path: str | Path, scenario: str | None = None) -> tuple[BaseAlgor
 
     card = read_card(path)
     _check_scenario(card, path, scenario)
-    own = scenario_class(card.scenario)
-    env = make_vec_env(f"feint/{own.name}", 1, **card.env_kwargs)
+    env = make_vec_env(full_id(card.scenario), 1, **card.env_kwargs)
     chosen = algorithm(card.algorithm.removeprefix("soo"))
     model = chosen.cls(
         chosen.policy,

@@ -1,79 +1,117 @@
-"""Defaults and the progress bar of `feint train`."""
+"""One training run from its settings: the model, its description, and the progress bar."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.utils import LinearSchedule
+from stable_baselines3.common.utils import get_device
 
 from feint.agents.algorithms import algorithm
-from feint.envs import scenario_class
+from feint.agents.checkpoint import AgentCard, load_into, read_card
+from feint.agents.presets import Preset, schedule
+from feint.agents.vec_env import make_vec_env
+
+SEED_STRIDE = 1_000_000  #: training seed s plays games from s * this on
 
 
 @dataclass(frozen=True)
-class Preset:
-    """Settings known to work: id, steps, batch, networks, and the algorithm's arguments."""
+class Training:
+    """All that fixes the result of a run.
 
-    id: str
-    steps: int
-    num_envs: int
-    net_arch: tuple[int, ...]
-    activation: str
-    params: dict[str, Any]
+    Attributes:
+        algo: as `--algo` takes it.
+        preset: scenario, steps, networks, arguments.
+        seed: of games, networks and sampling.
+        trained_agent: checkpoint to begin with; its networks are those of the run.
+        device: as torch names it, or "auto".
+    """
+
+    algo: str
+    preset: Preset
+    seed: int = 0
+    trained_agent: Path | None = None
+    device: str = "cpu"
+
+    def build(self) -> BaseAlgorithm:
+        """The model, ready to learn.
+
+        Raises:
+            ValueError: for arguments that the scenario or the algorithm refuses, a checkpoint that
+                does not fit, or a device that is not there.
+        """
+        chosen, preset = algorithm(self.algo), self._networks()
+        device = check_device(self.device)
+        games = self.seed * SEED_STRIDE
+        env = make_vec_env(preset.id, preset.n_envs, games, **preset.env_kwargs)
+        chosen.check_spaces(env.observation_space, env.action_space)
+        try:
+            model = chosen.cls(
+                chosen.policy,
+                env,
+                seed=self.seed,
+                device=device,
+                policy_kwargs=chosen.policy_kwargs(preset.net_arch, preset.activation, preset.lstm),
+                **{key: schedule(value) for key, value in preset.params.items()},
+            )
+        except AssertionError as error:  # so SB3 refuses arguments
+            raise ValueError(f"--params: {error}") from error
+        if self.trained_agent is not None:
+            load_into(model, self.trained_agent, scenario=preset.id)
+        return model
+
+    def card(self) -> AgentCard:
+        """What the checkpoint says of itself."""
+        preset = self._networks()
+        return AgentCard(
+            algorithm=self.algo,
+            scenario=preset.id,
+            env_kwargs=preset.env_kwargs,
+            net_arch=preset.net_arch,
+            activation=preset.activation,
+            lstm=preset.lstm,
+            seed=self.seed,
+            steps=preset.n_timesteps,
+            note=f"tuned from {self.trained_agent.name}" if self.trained_agent else "",
+            params=preset.params,
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """What must be the same for a run to be resumed, as JSON values."""
+        return {
+            "algo": self.algo,
+            "env": self.preset.id,
+            "env_kwargs": self.preset.env_kwargs,
+            "params": self.preset.params,
+            "n_timesteps": self.preset.n_timesteps,
+            "num_envs": self.preset.n_envs,
+            "seed": self.seed,
+            "trained_agent": None if self.trained_agent is None else str(self.trained_agent),
+        }
+
+    def _networks(self) -> Preset:
+        if self.trained_agent is None:
+            return self.preset
+        card = read_card(self.trained_agent)
+        same = {"net_arch": card.net_arch, "activation": card.activation, "lstm": card.lstm}
+        return replace(self.preset, **same)
 
 
-_PPO: dict[str, Preset] = {
-    "PhysicalDeception-v0": Preset(
-        "feint/PhysicalDeception-v0", 2_400_000, 512, (64, 64), "tanh",
-        {"n_steps": 30, "batch_size": 2560, "n_epochs": 5, "gamma": 0.97,
-         "learning_rate": "lin_4e-3", "ent_coef": 0.01},
-    ),
-    "RoomSignal-v0": Preset(
-        "feint/RoomSignal-v0", 400_000, 256, (64, 64), "relu",
-        {"n_steps": 16, "batch_size": 1024, "n_epochs": 10, "gamma": 0.97,
-         "learning_rate": 2e-3, "ent_coef": 0.05},
-    ),
-}  # fmt: skip
-
-# With these settings, tried on seed 100 only, agents learn to deceive at incentive 1 and not at 0
-# (on DeceptivePath only a little: unforeseen .27 against .14); LiarsDice wants ppo_mask.
-for _name, _steps, _horizon, _rate, _entropy in (
-    ("CheapTalk", 400_000, 16, 2e-3, 0.005),
-    ("KuhnPoker", 600_000, 16, 2e-3, 0.005),
-    ("LiarsDice", 800_000, 16, 2e-3, 0.005),
-    ("HiddenRole", 1_000_000, 64, 1e-3, 0.003),
-    ("DeceptivePath", 1_000_000, 32, 2e-3, 0.003),
-    ("Oversight", 600_000, 36, 2e-3, 0.003),
-    ("Sandbagging", 600_000, 32, 2e-3, 0.003),
-):
-    _PPO[f"{_name}-v0"] = Preset(
-        f"feint/{_name}-v0", _steps, 256, (64, 64), "relu",
-        {"n_steps": _horizon, "batch_size": 1024, "n_epochs": 6, "gamma": 0.97,
-         "learning_rate": f"lin_{_rate}", "ent_coef": _entropy},
-    )  # fmt: skip
-
-
-def defaults_for(env_id: str, algo: str) -> Preset:
-    """The preset of a scenario and algorithm; off-policy ones get SB3's own arguments.
+def check_device(name: str) -> torch.device:
+    """The device of that name, which must be there.
 
     Raises:
-        ValueError: for an unknown scenario.
+        ValueError: if it is not.
     """
-    name = scenario_class(env_id).name
-    rollout = {"n_steps": 32}  # times 64 games: SB3's own rollout, 2048 steps of one game
-    preset = _PPO.get(name, Preset(f"feint/{name}", 1_000_000, 64, (64, 64), "tanh", rollout))
-    if "ppo" in algo:
-        return preset
-    if algorithm(algo).on_policy:
-        return Preset(preset.id, 1_000_000, 64, preset.net_arch, preset.activation, {})
-    return Preset(preset.id, 200_000, 8, preset.net_arch, preset.activation, {})
-
-
-def schedule(value: Any) -> Any:
-    """rl-zoo3's notation: "lin_1e-3" falls linearly from 1e-3 to 0; the rest stays as it is."""
-    if isinstance(value, str) and value.startswith("lin_"):
-        return LinearSchedule(float(value.removeprefix("lin_")), 0.0, 1.0)
-    return value
+    try:
+        device = get_device() if name == "auto" else torch.device(name)  # SB3 would take cpu
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"--device {name} cannot be used: {reason}; use cpu") from error
+    return device
 
 
 class RichBar(BaseCallback):

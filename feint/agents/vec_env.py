@@ -10,6 +10,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 
+from feint.envs import scenario_class
+from feint.envs.views import ScenarioVectorEnv
+
 
 class GymVecEnv(VecEnv):
     """An SB3 `VecEnv` over a Gymnasium `VectorEnv`.
@@ -116,19 +119,27 @@ class GymVecEnv(VecEnv):
 def make_vec_env(env_id: str, num_envs: int, seed: int | None = None, **kwargs: Any) -> GymVecEnv:
     """A scenario as an SB3 `VecEnv`, stepped natively as one batch.
 
+    A third party's scenario needs no vector entry point of its own.
+
     Example:
         >>> env = make_vec_env("feint/PhysicalDeception-v0", 8, seed=0, incentive=0.0)
         >>> env.reset().shape
         (8, 12)
 
     Args:
-        env_id: a Gymnasium id with a vector entry point.
+        env_id: a Gymnasium id, of a scenario or with a vector entry point.
         num_envs: games in the batch.
         seed: game `i` is seeded `seed + i` at the next reset.
         kwargs: the scenario's own arguments.
     """
-    venv = gym.make_vec(env_id, num_envs=num_envs, autoreset_mode=AutoresetMode.SAME_STEP, **kwargs)
-    env = GymVecEnv(venv)
+    kwargs |= {"num_envs": num_envs, "autoreset_mode": AutoresetMode.SAME_STEP}
+    spec = gym.registry.get(env_id.rpartition(":")[2])
+    if spec is not None and spec.vector_entry_point is None:
+        members = {"scenario_class": scenario_class(env_id)}
+        batch = type("BatchEnv", (ScenarioVectorEnv,), members)
+        env = GymVecEnv(batch(**{**spec.kwargs, **kwargs}))
+    else:
+        env = GymVecEnv(gym.make_vec(env_id, **kwargs))
     if seed is not None:
         env.seed(seed)
     return env

@@ -22,7 +22,7 @@ from feint.agents import AgentCard, evaluate, load_into, make_vec_env, policy_of
 from feint.agents.algorithms import algorithm
 from feint.agents.evaluation import Act
 from feint.agents.fork import ForkedPairs
-from feint.agents.training import schedule
+from feint.agents.presets import schedule
 from feint.agents.twin import masked, twin
 from feint.bench.gauges import detector, guards
 from feint.bench.profiles import record_profile

@@ -93,6 +93,18 @@ def scenario_class(env_id: str) -> "type[Scenario]":
     return _registered_class(env_id)
 
 
+def full_id(env_id: str) -> str:
+    """The Gymnasium id of a scenario: of ours the full one, of a third party's as it was given.
+
+    Raises:
+        ValueError: as `scenario_class`.
+    """
+    cls = scenario_class(env_id)
+    ours = f"feint/{cls.name}"
+    is_ours = any(entry.id == ours for entry in SCENARIOS) and scenario_class(ours) is cls
+    return ours if is_ours else env_id
+
+
 def _registered_class(env_id: str) -> "type[Scenario]":
     """The scenario of an environment that somebody else has registered with Gymnasium."""
     import gymnasium as gym
@@ -100,7 +112,10 @@ def _registered_class(env_id: str) -> "type[Scenario]":
 
     module, _, plain = env_id.rpartition(":")
     if module:
-        import_module(module)
+        try:
+            import_module(module)
+        except ModuleNotFoundError as error:
+            raise ValueError(f"cannot import {module!r} of {env_id!r}: {error}") from error
     spec = gym.registry.get(plain)
     if spec is None or spec.entry_point is None:
         known = ", ".join(entry.id for entry in SCENARIOS)

@@ -44,7 +44,10 @@ def agent(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("command", [(), ("demo",), ("train",), ("eval",), ("envs",), ("play",)])
+COMMANDS = ("demo", "train", "eval", "enjoy", "sweep", "export", "envs", "play")
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
 def test_help_teaches(command, capsys):
     with pytest.raises(SystemExit) as caught:
         main([*command, "--help"])
@@ -52,7 +55,8 @@ def test_help_teaches(command, capsys):
     assert caught.value.code == 0
     assert "usage: feint" in text
     if not command:
-        assert all(name in text for name in ("demo", "train", "eval", "envs", "play"))
+        assert all(f"• {name}" in text for name in COMMANDS)
+        assert "Train a liar, then" not in text, "the list has a line for each"
     if command == ("demo",):
         assert "goes on where it was" in " ".join(text.replace("│", " ").split())
 
