@@ -4,6 +4,7 @@ from feint.agents.checkpoint import AgentCard, load_agent, load_into, read_card,
 from feint.agents.counterfactual import Ward, counterfactuals, ward
 from feint.agents.evaluation import Episodes, evaluate, play, policy_of, scripted
 from feint.agents.export import export_mlp
+from feint.agents.league import League
 from feint.agents.overlap import AgentOverlap, SelfOtherOverlap
 from feint.agents.parallel_vec_env import ParallelVecEnv
 from feint.agents.pool import Pool
@@ -11,6 +12,7 @@ from feint.agents.probing import hidden_activations
 from feint.agents.regularized import RegularizedMixin
 from feint.agents.regularizer import Bound, Regularizer, Terms
 from feint.agents.resume import Saver, load_state, save_state
+from feint.agents.self_play import train_roles
 from feint.agents.soo import (
     SOOA2C,
     SOODQN,
@@ -34,6 +36,7 @@ __all__ = [
     "Bound",
     "Episodes",
     "GymVecEnv",
+    "League",
     "ParallelVecEnv",
     "Pool",
     "RegularizedMixin",
@@ -59,5 +62,6 @@ __all__ = [
     "save_agent",
     "save_state",
     "scripted",
+    "train_roles",
     "ward",
 ]

@@ -38,15 +38,32 @@ class Pool:
         old = last > 0 and rng.random() >= self.newest
         self._met[copy] = int(rng.integers(last)) if old else last
 
-    def act(self, observations: np.ndarray, copies: Sequence[int]) -> list[Any]:
+    def act(
+        self, observations: np.ndarray, copies: Sequence[int], masks: np.ndarray | None = None
+    ) -> list[Any]:
         """Actions for the observations (n, ...) of these copies, by whom each one meets."""
         met = np.array([self._met[copy] for copy in copies])
         actions: list[Any] = [None] * len(copies)
         for member in np.unique(met):
             rows = np.flatnonzero(met == member)
-            for row, action in zip(rows, self.members[member](observations[rows]), strict=True):
+            legal = None if masks is None else masks[rows]
+            chosen = ask(self.members[member], observations[rows], legal)
+            for row, action in zip(rows, chosen, strict=True):
                 actions[row] = action
         return actions
+
+
+def ask(member: Member, observations: np.ndarray, masks: np.ndarray | None) -> np.ndarray:
+    """A member's actions; one that heeds masks, such as `policy_of(MaskablePPO(...))`, gets them.
+
+    Args:
+        member: who is asked.
+        observations: (n, ...).
+        masks: (n, num_actions) bool, what may be done; None where the environment says nothing.
+    """
+    if masks is not None and getattr(member, "masked", False):
+        return member(observations, masks)  # pyright: ignore[reportCallIssue]
+    return member(observations)
 
 
 Opponent = Member | Pool
