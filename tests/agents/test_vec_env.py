@@ -9,7 +9,7 @@ from gymnasium.vector import AutoresetMode
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecNormalize
 
-from feint.agents import SOOPPO, GymVecEnv, make_vec_env
+from feint.agents import SOOPPO, make_vec_env
 from feint.agents.actor import Batch
 
 IDS = ["feint/PhysicalDeception-v0", "feint/RoomSignal-v0"]
@@ -63,23 +63,6 @@ def test_seeds_reach_the_games():
     assert not np.array_equal(first, make_vec_env(IDS[0], 4, seed=4).reset())
     env = PPO("MlpPolicy", make_vec_env(IDS[0], 4), n_steps=4, batch_size=8, seed=3).get_env()
     np.testing.assert_array_equal(env.reset(), first)
-
-
-def test_another_autoreset_mode_is_refused():
-    with pytest.raises(ValueError, match=r"autoreset_mode=AutoresetMode\.SAME_STEP, got"):
-        GymVecEnv(gym.make_vec(IDS[0], num_envs=2))
-
-
-def test_it_takes_gymnasiums_own_vector_environments():
-    venv = gym.make_vec(
-        "CartPole-v1",
-        num_envs=3,
-        vectorization_mode="sync",
-        vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
-    )
-    model = PPO("MlpPolicy", GymVecEnv(venv), n_steps=16, batch_size=16, seed=0).learn(96)
-    assert model.num_timesteps == 96
-    assert len(model.ep_info_buffer) > 0
 
 
 def test_pairs_are_made_before_normalisation():
