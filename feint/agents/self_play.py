@@ -55,10 +55,11 @@ def train_roles(
 
     Example:
         >>> from functools import partial
+        >>> from mpe2 import simple_adversary_v3
         >>> from stable_baselines3 import PPO
         >>> ppo = partial(PPO, "MlpPolicy", n_steps=25, batch_size=50)
         >>> models = train_roles(
-        ...     "mpe/simple_adversary-v3", {"agent": ppo, "adversary": ppo}, "runs/league",
+        ...     simple_adversary_v3.parallel_env, {"agent": ppo, "adversary": ppo}, "runs/league",
         ...     rounds=2, steps_per_round=400,
         ... )  # doctest: +SKIP
 
