@@ -11,6 +11,7 @@ import argparse
 import gymnasium as gym
 import numpy as np
 import torch
+from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode
 from torch import nn
 from torch.distributions import Categorical
@@ -38,8 +39,10 @@ def train(args: argparse.Namespace) -> nn.Module:
         autoreset_mode=AutoresetMode.SAME_STEP,
         incentive=args.incentive,
     )
-    inputs = int(np.prod(envs.single_observation_space.shape))
-    actions = int(envs.single_action_space.n)
+    seen_space, action_space = envs.single_observation_space, envs.single_action_space
+    if not isinstance(seen_space, Box) or not isinstance(action_space, Discrete):
+        raise SystemExit(f"this file takes arrays and discrete actions; {args.env} has others")
+    inputs, actions = seen_space.shape[0], int(action_space.n)
     actor, critic = net(inputs, actions), net(inputs, 1)
     weights = [*actor.parameters(), *critic.parameters()]
     optimizer = torch.optim.Adam(weights, lr=args.learning_rate)

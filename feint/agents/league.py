@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
@@ -90,8 +89,6 @@ class League:
         paths = [p for p in self.members(role) if last is None or int(p.stem) <= last]
         if not paths:
             raise ValueError(f"{self.folder} has no checkpoint of {role!r} yet")
-        seeds = np.random.SeedSequence(seed).generate_state(len(paths))
-        players = [
-            self.player(path, env, int(seed)) for path, seed in zip(paths, seeds, strict=True)
-        ]
-        return Pool(players, newest)
+        pool = Pool([self.player(path, env) for path in paths], newest)
+        pool.reseed(seed)
+        return pool

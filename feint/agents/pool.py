@@ -32,6 +32,11 @@ class Pool:
         """Let episodes that begin from now on meet `member`, too."""
         self.members.append(member)
 
+    def reseed(self, seed: int) -> None:
+        """Begin anew the draws of members that have some, such as `policy_of(model)`."""
+        for k, member in enumerate(self.members):
+            reseed(member, seed + k)
+
     def draw(self, copy: int, rng: np.random.Generator) -> None:
         """Choose whom this copy meets in the episode that begins."""
         last = len(self.members) - 1
@@ -51,6 +56,12 @@ class Pool:
             for row, action in zip(rows, chosen, strict=True):
                 actions[row] = action
         return actions
+
+
+def reseed(player: Any, seed: int) -> None:
+    """Begin an opponent's draws anew, if it has any of its own."""
+    if hasattr(player, "reseed"):
+        player.reseed(seed)
 
 
 def ask(member: Member, observations: np.ndarray, masks: np.ndarray | None) -> np.ndarray:

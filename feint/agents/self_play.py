@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from feint.agents.injection import replaced_method
 from feint.agents.league import League
 from feint.agents.lockstep import Lockstep
-from feint.agents.pool import Opponent
+from feint.agents.pool import Opponent, reseed
 from feint.agents.resume import learner_state, read_state, restore_learner, write_state
 from feint.agents.stage import Stage, chosen
 from feint.files import sole_owner
@@ -106,6 +106,8 @@ def train_roles(
     everyone = [agent for names in agents.values() for agent in names]
     if len(set(everyone)) < len(everyone):
         raise ValueError(f"roles: an agent can have one role only, and these overlap: {agents}")
+    opponents = dict(opponents or {})
+    stage.cast(everyone, opponents)
     lockstep, folder = Lockstep(stage, agents), League(league)
     models = {}
     for role, build in roles.items():
@@ -147,9 +149,9 @@ def train_roles(
                 for k, role in enumerate(roles)
                 if role not in learning
             }  # fmt: skip
-            stage.cast(
-                [a for role in learning for a in agents[role]], {**(opponents or {}), **pools}
-            )
+            stage.cast([a for role in learning for a in agents[role]], {**opponents, **pools})
+            for player in opponents.values():
+                reseed(player, luck)
             set_random_seed(luck)  # after the members, whose networks are drawn and then loaded
             stage.seed(luck)
             stage.reset()

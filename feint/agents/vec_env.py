@@ -68,9 +68,9 @@ class GymVecEnv(VecEnv):
         """Begin episodes, with the seeds and options that were set, if any."""
         if any(options != self._options[0] for options in self._options):
             raise ValueError("a VectorEnv takes one set of options for all games; give one dict")
+        first = self._seeds[0]  # game i gets this plus i, as `seed` promised
         obs, self.reset_infos = self._listed.reset(
-            seed=self._seeds[0],  # game i gets this plus i, as `seed` promised
-            options=self._options[0] or None,
+            seed=None if first is None else int(first), options=self._options[0] or None
         )
         self._reset_seeds()
         self._reset_options()
@@ -95,27 +95,23 @@ class GymVecEnv(VecEnv):
         if done.any():
             if self.mode == AutoresetMode.DISABLED:
                 obs, fresh = self._listed.reset(options={"reset_mask": done.copy()})
-                for i in np.flatnonzero(done):
+                for i in np.flatnonzero(done).tolist():
                     self.reset_infos[i] = fresh[i]
-            for i in np.flatnonzero(done):
+            for i in np.flatnonzero(done).tolist():
                 infos[i] = self._farewell(i, infos[i], final, bool(truncated[i] & ~terminated[i]))
             self._returns[done] = 0.0
             self._lengths[done] = 0
         if away.any():
-            for i in np.flatnonzero(away):
+            for i in np.flatnonzero(away).tolist():
                 self.reset_infos[i] = infos[i]
                 stayed = _row(self._last, i)
-                infos[i] = {
-                    "away": True,
-                    "terminal_observation": stayed,
-                    "TimeLimit.truncated": True,
-                }
+                infos[i] = {"away": True, "terminal_observation": stayed}
+                infos[i]["TimeLimit.truncated"] = True
             self._returns[away] = 0.0
             self._lengths[away] = 0
-        ended = done | away
         if self.mode == AutoresetMode.NEXT_STEP:
             self._away, self._last = done, obs
-        return obs, rewards, ended, infos
+        return obs, rewards, done | away, infos
 
     def close(self) -> None:
         """Close the Gymnasium environment."""

@@ -1,5 +1,6 @@
 # pyright: reportArgumentType=false, reportOptionalMemberAccess=false, reportCallIssue=false
 # pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+# pyright: reportOptionalIterable=false, reportOperatorIssue=false
 """Gymnasium's own vector environments, and a small one of every mode and space, under SB3."""
 
 import gymnasium as gym

@@ -13,7 +13,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecNormalize
 
 import feint.agents.self_play
-from feint.agents import League, ParallelVecEnv, policy_of, train_roles
+from feint.agents import League, ParallelVecEnv, load_agent, policy_of, train_roles
 from feint.agents.lockstep import Lockstep
 from feint.agents.stage import Stage
 
@@ -198,12 +198,39 @@ def test_schedules_run_over_all_rounds(tmp_path):
         ({"roles": {"ghost": PPO_SMALL}}, "roles: no such agent or role"),
         ({"roles": {"agent": PPO_SMALL, "agent_0": PPO_SMALL}}, "these overlap"),
         ({"roles": {"agent": lambda env: PPO_SMALL(VecNormalize(env))}}, "as it is, without"),
+        ({"opponents": {"adversary": len}}, "adversary_0 is trained; an opponent cannot"),
         ({"env_kwargs": {"max_cycles": 3}}, "env_kwargs go with an id"),
     ],
 )
 def test_wrong_arguments_are_named(change, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         train(tmp_path, **change)
+
+
+def test_agents_without_a_role_are_played_by_the_given_opponents(tmp_path):
+    asked = []
+
+    def still(obs):
+        asked.append(obs.shape)
+        return np.zeros(len(obs), int)
+
+    train(tmp_path, rounds=1, roles={"agent": PPO_SMALL}, opponents={"adversary": still})
+    assert set(asked) == {(2, 8)} and len(asked) == 10
+
+
+def test_a_feint_game_by_its_id_leaves_agents_that_feint_can_load(tmp_path):
+    game = {"rules": "soo", "continuous_actions": False, "labels": False}
+    roles = {"agent": PPO_SMALL, "adversary": PPO_SMALL}
+    train_roles(
+        "feint/physical_deception-v0", roles, tmp_path, env_kwargs=game, rounds=1,
+        steps_per_round=10, copies=2, mode="simultaneous",
+    )  # fmt: skip
+    game.pop("labels")
+    for role, seat in (("agent", {}), ("adversary", {"agent": "adversary_0"})):
+        model, card = load_agent(League(tmp_path).members(role)[-1])
+        assert card.scenario == "feint/PhysicalDeception-v0" and card.steps == 10
+        assert card.env_kwargs == {**game, **seat, "labels": False}
+        assert model.observation_space.shape == ((10,) if role == "agent" else (6,))
 
 
 def test_a_league_of_another_training_is_refused(tmp_path):

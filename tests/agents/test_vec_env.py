@@ -9,7 +9,7 @@ from gymnasium.vector import AutoresetMode
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecNormalize
 
-from feint.agents import SOOPPO, make_vec_env
+from feint.agents import SOOPPO, GymVecEnv, make_vec_env
 from feint.agents.actor import Batch
 
 IDS = ["feint/PhysicalDeception-v0", "feint/RoomSignal-v0"]
@@ -33,6 +33,24 @@ def test_it_equals_gymnasiums_own_view(env_id):
             np.testing.assert_array_equal(
                 infos[i]["terminal_observation"], expected[4]["final_obs"][i]
             )
+
+
+@pytest.mark.parametrize("env_id", IDS)
+def test_games_that_the_adapter_resets_are_those_that_reset_themselves(env_id):
+    ours = make_vec_env(env_id, 5, seed=7)
+    other = GymVecEnv(gym.make_vec(env_id, num_envs=5, autoreset_mode=AutoresetMode.DISABLED))
+    other.seed(7)
+    np.testing.assert_array_equal(ours.reset(), other.reset())
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        actions = rng.integers(0, ours.action_space.n, 5)
+        a, b = ours.step(actions), other.step(actions)
+        for x, y in zip(a[:3], b[:3], strict=True):
+            np.testing.assert_array_equal(x, y)
+        for x, y in zip(a[3], b[3], strict=True):
+            assert x.keys() == y.keys()
+            seen = x.get("terminal_observation"), y.get("terminal_observation")
+            np.testing.assert_array_equal(*seen)
 
 
 def test_a_time_limit_is_a_truncation_and_a_terminal_state_is_not():
