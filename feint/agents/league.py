@@ -37,7 +37,8 @@ class League:
 
     def members(self, role: str) -> list[Path]:
         """All checkpoints of a role, oldest first."""
-        return sorted(self.folder.joinpath(role).glob("[0-9]*.safetensors"))
+        found = self.folder.joinpath(role).glob("[0-9]*.safetensors")
+        return sorted(found, key=lambda path: int(path.stem))
 
     def add(
         self, role: str, number: int, model: BaseAlgorithm, scenario: str, kwargs: Mapping[str, Any]

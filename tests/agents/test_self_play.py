@@ -10,6 +10,7 @@ import torch
 from mpe2 import simple_adversary_v3
 from stable_baselines3 import A2C, DQN, PPO
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import VecNormalize
 
 import feint.agents.self_play
@@ -231,6 +232,26 @@ def test_a_feint_game_by_its_id_leaves_agents_that_feint_can_load(tmp_path):
         assert card.scenario == "feint/PhysicalDeception-v0" and card.steps == 10
         assert card.env_kwargs == {**game, **seat, "labels": False}
         assert model.observation_space.shape == ((10,) if role == "agent" else (6,))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["alternating", "simultaneous"])
+def test_both_sides_get_better_at_a_third_partys_game(mode, tmp_path):
+    ppo = partial(
+        PPO, "MlpPolicy", n_steps=25, batch_size=200, gamma=0.95, learning_rate=2e-3, device="cpu"
+    )
+    train_roles(
+        simple_adversary_v3.parallel_env, {"agent": ppo, "adversary": ppo}, tmp_path, mode=mode,
+        rounds=3, steps_per_round=4000, copies=16,
+    )  # fmt: skip
+    for role in ("agent", "adversary"):
+        env = ParallelVecEnv(simple_adversary_v3.parallel_env, 16, train=role)  # against chance
+        means = []
+        for path in (League(tmp_path).members(role)[0], League(tmp_path).members(role)[-1]):
+            env.seed(10_000)
+            model, _ = load_agent(path, env=env)
+            means.append(evaluate_policy(model, env, 160, deterministic=False, warn=False)[0])
+        assert means[1] > means[0] + 3, (role, means)
 
 
 def test_a_league_of_another_training_is_refused(tmp_path):
