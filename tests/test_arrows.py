@@ -20,7 +20,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "envs": ({"metrics"}, {"numpy", "numba", "llvmlite", "pygame", "imageio", *VIEWS}),
     "agents": (
         {"envs", "overlap", "selfmodel", "metrics"},
-        {"numpy", "gymnasium", "rich", "yaml", *RL},
+        {"numpy", "rich", "yaml", *VIEWS, *RL},
     ),
 }
 SHARED = {"files"}  # small helpers without dependencies of their own, for everybody

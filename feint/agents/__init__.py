@@ -5,6 +5,7 @@ from feint.agents.counterfactual import Ward, counterfactuals, ward
 from feint.agents.evaluation import Episodes, evaluate, play, policy_of, scripted
 from feint.agents.export import export_mlp
 from feint.agents.fork import ForkedPairs, Forks, fork
+from feint.agents.league import League
 from feint.agents.overlap import AgentOverlap, SelfOtherOverlap
 from feint.agents.parallel_vec_env import ParallelVecEnv
 from feint.agents.pool import Pool
@@ -12,6 +13,7 @@ from feint.agents.probing import hidden_activations
 from feint.agents.regularized import RegularizedMixin
 from feint.agents.regularizer import Bound, Regularizer, Terms
 from feint.agents.resume import Saver, load_state, save_state
+from feint.agents.self_play import train_roles
 from feint.agents.shared_vec_env import SharedVectorEnv, make_shared_vec_env
 from feint.agents.soo import (
     SOOA2C,
@@ -41,6 +43,7 @@ __all__ = [
     "ForkedPairs",
     "Forks",
     "GymVecEnv",
+    "League",
     "ParallelVecEnv",
     "Pool",
     "RegularizedMixin",
@@ -71,6 +74,7 @@ __all__ = [
     "save_agent",
     "save_state",
     "scripted",
+    "train_roles",
     "twin",
     "ward",
 ]

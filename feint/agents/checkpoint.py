@@ -4,6 +4,7 @@ SB3's own `load` unpickles, and so must not be given files from strangers.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
 
 from feint.agents.algorithms import ALGORITHMS, algorithm
 from feint.envs import full_id, scenario_class
@@ -56,6 +58,36 @@ def save_agent(model: BaseAlgorithm, card: AgentCard, path: str | Path) -> None:
     tensors = {k: v.detach().cpu().contiguous() for k, v in model.policy.state_dict().items()}
     data = save(tensors, metadata={"feint": json.dumps(asdict(card))})
     write_atomically(Path(path), data)
+
+
+def card_of(
+    model: BaseAlgorithm, scenario: str, env_kwargs: Mapping[str, Any], note: str = ""
+) -> AgentCard:
+    """The card of a model as it is now.
+
+    Raises:
+        ValueError: if its class is none of `feint.agents.algorithms`.
+    """
+    names = [made.name for made in ALGORITHMS.values() if made.cls is type(model)]
+    if not names:
+        raise ValueError(
+            f"a checkpoint cannot say what a {type(model).__name__} is; "
+            f"use one of {', '.join(ALGORITHMS)}"
+        )
+    policy: Any = model.policy
+    widths = policy.net_arch["pi"] if isinstance(policy.net_arch, dict) else policy.net_arch
+    lstm = getattr(policy, "lstm_actor", None)
+    return AgentCard(
+        algorithm=names[0],
+        scenario=scenario,
+        env_kwargs=dict(env_kwargs),
+        net_arch=tuple(widths),
+        activation=policy.activation_fn.__name__.lower(),
+        seed=model.seed or 0,
+        steps=model.num_timesteps,
+        note=note,
+        lstm=64 if lstm is None else lstm.hidden_size,
+    )
 
 
 def read_card(path: str | Path) -> AgentCard:
@@ -115,12 +147,15 @@ def load_into(model: BaseAlgorithm, path: str | Path, scenario: str | None = Non
     return card
 
 
-def load_agent(path: str | Path, scenario: str | None = None) -> tuple[BaseAlgorithm, AgentCard]:
+def load_agent(
+    path: str | Path, scenario: str | None = None, env: VecEnv | None = None
+) -> tuple[BaseAlgorithm, AgentCard]:
     """A model ready to `predict`, from a checkpoint of `save_agent`.
 
     Args:
         path: the file.
         scenario: if given, refuse an agent of any other scenario.
+        env: with the agent's spaces; needed where its environment is no scenario of Feint.
 
     Raises:
         ValueError: if the file is damaged, not ours, or of another scenario.
@@ -129,7 +164,8 @@ def load_agent(path: str | Path, scenario: str | None = None) -> tuple[BaseAlgor
 
     card = read_card(path)
     _check_scenario(card, path, scenario)
-    env = make_vec_env(full_id(card.scenario), 1, **card.env_kwargs)
+    if env is None:
+        env = make_vec_env(full_id(card.scenario), 1, **card.env_kwargs)
     chosen = algorithm(card.algorithm.removeprefix("soo"))
     model = chosen.cls(
         chosen.policy,

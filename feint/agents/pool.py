@@ -32,21 +32,49 @@ class Pool:
         """Let episodes that begin from now on meet `member`, too."""
         self.members.append(member)
 
+    def reseed(self, seed: int) -> None:
+        """Begin anew the draws of members that have some, such as `policy_of(model)`."""
+        for k, member in enumerate(self.members):
+            reseed(member, seed + k)
+
     def draw(self, copy: int, rng: np.random.Generator) -> None:
         """Choose whom this copy meets in the episode that begins."""
         last = len(self.members) - 1
         old = last > 0 and rng.random() >= self.newest
         self._met[copy] = int(rng.integers(last)) if old else last
 
-    def act(self, observations: np.ndarray, copies: Sequence[int]) -> list[Any]:
+    def act(
+        self, observations: np.ndarray, copies: Sequence[int], masks: np.ndarray | None = None
+    ) -> list[Any]:
         """Actions for the observations (n, ...) of these copies, by whom each one meets."""
         met = np.array([self._met[copy] for copy in copies])
         actions: list[Any] = [None] * len(copies)
         for member in np.unique(met):
             rows = np.flatnonzero(met == member)
-            for row, action in zip(rows, self.members[member](observations[rows]), strict=True):
+            legal = None if masks is None else masks[rows]
+            chosen = ask(self.members[member], observations[rows], legal)
+            for row, action in zip(rows, chosen, strict=True):
                 actions[row] = action
         return actions
+
+
+def reseed(player: Any, seed: int) -> None:
+    """Begin an opponent's draws anew, if it has any of its own."""
+    if hasattr(player, "reseed"):
+        player.reseed(seed)
+
+
+def ask(member: Member, observations: np.ndarray, masks: np.ndarray | None) -> np.ndarray:
+    """A member's actions; one that heeds masks, such as `policy_of(MaskablePPO(...))`, gets them.
+
+    Args:
+        member: who is asked.
+        observations: (n, ...).
+        masks: (n, num_actions) bool, what may be done; None where the environment says nothing.
+    """
+    if masks is not None and getattr(member, "masked", False):
+        return member(observations, masks)  # pyright: ignore[reportCallIssue]
+    return member(observations)
 
 
 Opponent = Member | Pool

@@ -49,9 +49,14 @@ def save_state(model: BaseAlgorithm, path: str | Path, settings: Mapping[str, An
     Raises:
         ValueError: for an environment whose state cannot be read.
     """
+    write_state(_state(model), path, settings)
+
+
+def write_state(state: Any, path: str | Path, settings: Mapping[str, Any]) -> None:
+    """Write nested dicts and lists of tensors, arrays and plain values, atomically."""
     arrays: dict[str, np.ndarray] = {}
-    state = {"schema": SCHEMA, "settings": dict(settings), "state": _pack(_state(model), arrays)}
-    write_atomically(Path(path), save(arrays, metadata={_KEY: json.dumps(state)}))
+    content = {"schema": SCHEMA, "settings": dict(settings), "state": _pack(state, arrays)}
+    write_atomically(Path(path), save(arrays, metadata={_KEY: json.dumps(content)}))
 
 
 def load_state(model: BaseAlgorithm, path: str | Path, settings: Mapping[str, Any]) -> int:
@@ -63,6 +68,16 @@ def load_state(model: BaseAlgorithm, path: str | Path, settings: Mapping[str, An
 
     Raises:
         ValueError: if the file is missing or damaged, or of a run with other settings.
+    """
+    _restore(model, read_state(path, settings))
+    return int(model.num_timesteps)
+
+
+def read_state(path: str | Path, settings: Mapping[str, Any]) -> Any:
+    """What `write_state` wrote.
+
+    Raises:
+        ValueError: if the file is missing or damaged, or was written under other settings.
     """
     try:
         with safe_open(str(path), framework="numpy") as file:
@@ -85,8 +100,7 @@ def load_state(model: BaseAlgorithm, path: str | Path, settings: Mapping[str, An
             f"{path} is of a run with another {', '.join(other)}; resume with the same settings, "
             "or start anew"
         )
-    _restore(model, _unpack(found["state"], arrays))
-    return int(model.num_timesteps)
+    return _unpack(found["state"], arrays)
 
 
 class Saver(BaseCallback):
@@ -121,11 +135,7 @@ class Saver(BaseCallback):
 def _state(model: Any) -> dict[str, Any]:
     env = _env_of(model)
     return {
-        "counters": {name: getattr(model, name) for name in _COUNTERS if hasattr(model, name)},
-        "policy": dict(model.policy.state_dict()),
-        "optimizers": [optimizer.state_dict() for optimizer in _optimizers(model)],
-        "log_ent_coef": getattr(model, "log_ent_coef", None),
-        "bound": [bound.state() for bound in getattr(model, "bound", [])],
+        **learner_state(model),
         "luck": {
             "torch": torch.get_rng_state(),
             "numpy": list(np.random.get_state(legacy=True)),  # noqa: NPY002 - SB3 draws from it
@@ -143,6 +153,17 @@ def _state(model: Any) -> dict[str, Any]:
             "episode_starts": getattr(model, "_last_episode_starts", None),
             "lstm": getattr(model, "_last_lstm_states", None),
         },
+    }
+
+
+def learner_state(model: Any) -> dict[str, Any]:
+    """What a model has learnt and remembers, without its environment and the luck to come."""
+    return {
+        "counters": {name: getattr(model, name) for name in _COUNTERS if hasattr(model, name)},
+        "policy": dict(model.policy.state_dict()),
+        "optimizers": [optimizer.state_dict() for optimizer in _optimizers(model)],
+        "log_ent_coef": getattr(model, "log_ent_coef", None),
+        "bound": [bound.state() for bound in getattr(model, "bound", [])],
         "episodes": list(model.ep_info_buffer or ()),
         "replay": _replay(model),
     }
@@ -150,6 +171,26 @@ def _state(model: Any) -> dict[str, Any]:
 
 def _restore(model: Any, state: dict[str, Any]) -> None:
     env = _env_of(model)
+    restore_learner(model, state)
+    env.venv.unwrapped.scenario.restore(state["env"]["games"])  # pyright: ignore
+    env._returns[:], env._lengths[:] = state["env"]["returns"], state["env"]["lengths"]
+    last = state["last"]
+    model._last_obs, model._last_original_obs = last["obs"], last["original_obs"]
+    if last["episode_starts"] is not None:
+        model._last_episode_starts = last["episode_starts"]
+    if last["lstm"] is not None:
+        kind = type(model._last_lstm_states)
+        model._last_lstm_states = kind(*(tuple(part) for part in last["lstm"]))
+    luck = state["luck"]
+    model.action_space.np_random.bit_generator.state = luck["actions"]
+    version, words, gauss = luck["python"]
+    random.setstate((version, tuple(words), gauss))
+    np.random.set_state(tuple(luck["numpy"]))  # noqa: NPY002
+    torch.set_rng_state(luck["torch"])
+
+
+def restore_learner(model: Any, state: dict[str, Any]) -> None:
+    """Undo `learner_state` on a model that was made in the same way."""
     for name, value in state["counters"].items():
         setattr(model, name, value)
     model.policy.load_state_dict(state["policy"])
@@ -160,15 +201,6 @@ def _restore(model: Any, state: dict[str, Any]) -> None:
             model.log_ent_coef.copy_(state["log_ent_coef"])
     for bound, saved in zip(getattr(model, "bound", []), state["bound"], strict=True):
         bound.restore(saved)
-    env.venv.unwrapped.scenario.restore(state["env"]["games"])  # pyright: ignore
-    env._returns[:], env._lengths[:] = state["env"]["returns"], state["env"]["lengths"]
-    last = state["last"]
-    model._last_obs, model._last_original_obs = last["obs"], last["original_obs"]
-    if last["episode_starts"] is not None:
-        model._last_episode_starts = last["episode_starts"]
-    if last["lstm"] is not None:
-        kind = type(model._last_lstm_states)
-        model._last_lstm_states = kind(*(tuple(part) for part in last["lstm"]))
     model.ep_info_buffer = deque(state["episodes"], maxlen=model._stats_window_size)
     model.ep_success_buffer = deque(maxlen=model._stats_window_size)
     if state["replay"] is not None:
@@ -177,12 +209,6 @@ def _restore(model: Any, state: dict[str, Any]) -> None:
             filled = saved[name]
             getattr(buffer, name)[: len(filled)] = filled
         buffer.pos, buffer.full = saved["pos"], saved["full"]
-    luck = state["luck"]
-    model.action_space.np_random.bit_generator.state = luck["actions"]
-    version, words, gauss = luck["python"]
-    random.setstate((version, tuple(words), gauss))
-    np.random.set_state(tuple(luck["numpy"]))  # noqa: NPY002
-    torch.set_rng_state(luck["torch"])
 
 
 def _env_of(model: Any) -> GymVecEnv:

@@ -145,6 +145,26 @@ def test_masks_reach_maskable_ppo():
     assert (model.predict(obs, action_masks=np.stack(env.env_method("action_masks")))[0] == 0).all()
 
 
+def test_opponents_that_heed_masks_get_them_alone_and_in_a_pool():
+    moves = []
+
+    class Watched(Fading):
+        def step(self, actions):
+            moves.extend(action for agent, action in actions.items() if agent != "walker_0")
+            return super().step(actions)
+
+    masked = MaskablePPO("MlpPolicy", ParallelVecEnv(Fading, 1), n_steps=8, device="cpu")
+    player = policy_of(masked)
+    env = ParallelVecEnv(
+        Watched, 8, train=["walker_0"], seed=0,
+        opponents={"walker_1": player, "walker_2": Pool([player])},
+    )  # fmt: skip
+    env.reset()
+    for _ in range(6):
+        env.step(np.zeros(8, int))
+    assert len(moves) == 96 and not np.any(moves)  # only 0 is legal
+
+
 def test_the_same_seed_gives_the_same_training():
     def trained():
         env = ParallelVecEnv(ADVERSARY, 2, train="agent")

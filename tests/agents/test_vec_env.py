@@ -35,6 +35,24 @@ def test_it_equals_gymnasiums_own_view(env_id):
             )
 
 
+@pytest.mark.parametrize("env_id", IDS)
+def test_games_that_the_adapter_resets_are_those_that_reset_themselves(env_id):
+    ours = make_vec_env(env_id, 5, seed=7)
+    other = GymVecEnv(gym.make_vec(env_id, num_envs=5, autoreset_mode=AutoresetMode.DISABLED))
+    other.seed(7)
+    np.testing.assert_array_equal(ours.reset(), other.reset())
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        actions = rng.integers(0, ours.action_space.n, 5)
+        a, b = ours.step(actions), other.step(actions)
+        for x, y in zip(a[:3], b[:3], strict=True):
+            np.testing.assert_array_equal(x, y)
+        for x, y in zip(a[3], b[3], strict=True):
+            assert x.keys() == y.keys()
+            seen = x.get("terminal_observation"), y.get("terminal_observation")
+            np.testing.assert_array_equal(*seen)
+
+
 def test_a_time_limit_is_a_truncation_and_a_terminal_state_is_not():
     walking, speaking = make_vec_env(IDS[0], 2, seed=0), make_vec_env(IDS[1], 2, seed=0)
     walking.reset()
@@ -63,23 +81,6 @@ def test_seeds_reach_the_games():
     assert not np.array_equal(first, make_vec_env(IDS[0], 4, seed=4).reset())
     env = PPO("MlpPolicy", make_vec_env(IDS[0], 4), n_steps=4, batch_size=8, seed=3).get_env()
     np.testing.assert_array_equal(env.reset(), first)
-
-
-def test_another_autoreset_mode_is_refused():
-    with pytest.raises(ValueError, match=r"autoreset_mode=AutoresetMode\.SAME_STEP, got"):
-        GymVecEnv(gym.make_vec(IDS[0], num_envs=2))
-
-
-def test_it_takes_gymnasiums_own_vector_environments():
-    venv = gym.make_vec(
-        "CartPole-v1",
-        num_envs=3,
-        vectorization_mode="sync",
-        vector_kwargs={"autoreset_mode": AutoresetMode.SAME_STEP},
-    )
-    model = PPO("MlpPolicy", GymVecEnv(venv), n_steps=16, batch_size=16, seed=0).learn(96)
-    assert model.num_timesteps == 96
-    assert len(model.ep_info_buffer) > 0
 
 
 def test_pairs_are_made_before_normalisation():
