@@ -59,7 +59,7 @@ class Config:
 
     rounds: int = 8
     """How often each contestant is measured; with fewer than 8, none is trained to the end."""
-    games: int = 256
+    games: int = 192
     """MPE games side by side; three learners each."""
     seed: int = 1
     """Of the demo's runs."""
@@ -102,9 +102,7 @@ def contestants(config: Config) -> list[Contestant]:
     return rows
 
 
-def _row(
-    label: str, kind: str, worker: str, options: dict[str, Any], note: str
-) -> Contestant:  # fmt: skip
+def _row(label: str, kind: str, worker: str, options: dict[str, Any], note: str) -> Contestant:
     return Contestant(label, kind, worker, [Setting(True, options)], note)
 
 
