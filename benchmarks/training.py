@@ -205,8 +205,15 @@ def report(rows: list[Contestant], config: Config) -> dict[str, Any]:
 
 def show(rows: list[Contestant], console: Console) -> None:
     """Print what `report` says."""
-    table = _table("PPO's learn with overlap / without", "wall time", "min..max", "CPU time", "deception",
-                   "own task", "")  # fmt: skip
+    table = _table(
+        "PPO's learn with overlap / without",
+        "wall time",
+        "min..max",
+        "CPU time",
+        "deception",
+        "own task",
+        "",
+    )
     game = ""
     for each in overlap(rows):
         name, _, label = each["label"].partition(", ")
@@ -216,9 +223,14 @@ def show(rows: list[Contestant], console: Console) -> None:
             table.add_row(f"[bold]{game}")
         low, high = each["spread"]
         table.add_row(
-            f"  {label}", f"{each['ratio']:.2f}x", f"{low:.2f}..{high:.2f}",
-            f"{each['cpu_ratio']:.2f}x", _change(each["deception"]), _change(each["own_task"]), _verdict(each),
-        )  # fmt: skip
+            f"  {label}",
+            f"{each['ratio']:.2f}x",
+            f"{low:.2f}..{high:.2f}",
+            f"{each['cpu_ratio']:.2f}x",
+            _change(each["deception"]),
+            _change(each["own_task"]),
+            _verdict(each),
+        )
     console.print(table)
     table = _table(
         "MPE's game, three learners", "learner steps/s", "/ the peer's", "by CPU time", ""
