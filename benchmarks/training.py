@@ -281,7 +281,7 @@ def _met(met: bool, target: str) -> str:
 def main(config: Config) -> None:
     """Train the agents that are missing, measure, print the tables, and keep the results."""
     check_writable(config.out)
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = Console(width=None if sys.stdout.isatty() else 150)
     demo = Suite.load("demo").with_seeds([config.seed])
     run_suite(demo.select(list(ROWS), ["deceptive"]), config.agents)
     rows = contestants(config)
