@@ -5,6 +5,8 @@ end by their time limit, which nothing in its infos says (`TimeLimit.truncated`)
 take the end for a real one; and SB3's seeding fails on it, so that none is asked for.
 """
 
+from typing import Any
+
 import numpy as np
 import supersuit  # pyright: ignore[reportMissingImports]
 import torch
@@ -17,7 +19,7 @@ from stable_baselines3.common.vec_env import VecEnvWrapper
 class CutOff(VecEnvWrapper):
     """Says that every end is a time limit's: this game has no other."""
 
-    def reset(self) -> np.ndarray:
+    def reset(self) -> Any:
         """As it is."""
         return self.venv.reset()
 
