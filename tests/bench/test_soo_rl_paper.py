@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from stable_baselines3.common.utils import set_random_seed
 
 from feint.agents import SelfOtherOverlap, load_agent
 from feint.bench import Suite
@@ -106,8 +107,7 @@ def test_the_same_seed_gives_the_same_agents():
         t = Training()
         blue = learner(BLUE, ID, PAPER, t, num_envs=4, seed=3)
         red = learner(RED, ID, PAPER, t, num_envs=4, seed=3)
-        np.random.seed(3)
-        torch.manual_seed(3)
+        set_random_seed(3)
         game = scenario_class(ID)(4, external=(RED, BLUE), autoreset="disabled", **PAPER)
         train_together(red, blue, game, t, episodes=3, seed=3, overlap=SelfOtherOverlap())
         return [*blue.policy.parameters(), *red.policy.parameters()]

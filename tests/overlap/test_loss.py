@@ -73,7 +73,9 @@ def test_self_and_other_share_one_forward():
     assert sizes == [14]
 
 
-@pytest.mark.parametrize(("anchor", "reached"), [("none", 0), ("relative_mse", 0), ("kl", 1), ("mse", 1)])
+@pytest.mark.parametrize(
+    ("anchor", "reached"), [("none", 0), ("relative_mse", 0), ("kl", 1), ("mse", 1)]
+)
 def test_the_forward_ends_early_where_nothing_above_is_needed(anchor, reached):
     net, calls = mlp(), []
     overlap = OverlapLoss(net, replace(CONFIG, anchor=anchor))
