@@ -1,4 +1,4 @@
-"""The `feint` command: demo, train, eval, envs, play; each is a class in `feint.commands`."""
+"""The `feint` command; each of its subcommands is a class in `feint.commands`."""
 
 import sys
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import subcommand
 
+from feint.commands.bench import Bench
 from feint.commands.demo import Demo
 from feint.commands.envs import Envs
 from feint.commands.evaluate import Eval
@@ -18,6 +19,7 @@ Command = (
     | Annotated[Eval, subcommand("eval")]
     | Annotated[Envs, subcommand("envs")]
     | Annotated[Play, subcommand("play")]
+    | Annotated[Bench, subcommand("bench")]
 )
 
 

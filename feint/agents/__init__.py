@@ -4,6 +4,7 @@ from feint.agents.checkpoint import AgentCard, load_agent, load_into, read_card,
 from feint.agents.counterfactual import Ward, counterfactuals, ward
 from feint.agents.evaluation import Episodes, evaluate, play, policy_of, scripted
 from feint.agents.export import export_mlp
+from feint.agents.fork import ForkedPairs, Forks, fork
 from feint.agents.overlap import AgentOverlap, SelfOtherOverlap
 from feint.agents.parallel_vec_env import ParallelVecEnv
 from feint.agents.pool import Pool
@@ -21,6 +22,7 @@ from feint.agents.soo import (
     SOOMixin,
     SOORecurrentPPO,
 )
+from feint.agents.twin import Altered, masked, twin
 from feint.agents.vec_env import GymVecEnv, make_vec_env
 
 __all__ = [
@@ -31,8 +33,11 @@ __all__ = [
     "SOOTD3",
     "AgentCard",
     "AgentOverlap",
+    "Altered",
     "Bound",
     "Episodes",
+    "ForkedPairs",
+    "Forks",
     "GymVecEnv",
     "ParallelVecEnv",
     "Pool",
@@ -48,16 +53,19 @@ __all__ = [
     "counterfactuals",
     "evaluate",
     "export_mlp",
+    "fork",
     "hidden_activations",
     "load_agent",
     "load_into",
     "load_state",
     "make_vec_env",
+    "masked",
     "play",
     "policy_of",
     "read_card",
     "save_agent",
     "save_state",
     "scripted",
+    "twin",
     "ward",
 ]

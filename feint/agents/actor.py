@@ -142,3 +142,10 @@ def _recurrent_outputs(policy: nn.Module, obs: Tensor, memory: Memory | None) ->
     # Time first, as LSTMs want it; no episode begins within a sequence.
     latent, _ = net.lstm_actor(features.reshape(sequences, steps, -1).swapaxes(0, 1), state)
     return net.action_net(net.mlp_extractor.forward_actor(latent.swapaxes(0, 1)))
+
+
+def no_memory(policy: nn.Module) -> Memory:
+    """A recurrent policy's memory at the start of an episode; one row serves any number of them."""
+    lstm = cast(Any, policy).lstm_actor
+    zero = next(lstm.parameters()).new_zeros(lstm.num_layers, 1, lstm.hidden_size)
+    return zero, zero

@@ -82,7 +82,8 @@ class Player:
                 return self._clipped(dist.mode())
             inner = dist.distribution
             if isinstance(inner, torch.distributions.Categorical):
-                return torch.multinomial(inner.probs, 1, generator=self.generator)[:, 0].numpy()
+                probs = inner.probs.cpu()  # where the generator is
+                return torch.multinomial(probs, 1, generator=self.generator)[:, 0].numpy()
             return self._clipped(inner.mean + inner.stddev * self._noise(inner.mean))
 
     def _distribution(self, obs: Tensor, masks: np.ndarray | None) -> Any:
@@ -93,14 +94,14 @@ class Player:
         lstm = self.policy.lstm_actor
         fresh = self._states is None
         if self._states is None:
-            zero = torch.zeros(lstm.num_layers, len(obs), lstm.hidden_size)
+            zero = torch.zeros(lstm.num_layers, len(obs), lstm.hidden_size, device=obs.device)
             self._states = (zero, zero)
-        starts = torch.full((len(obs),), float(fresh))
+        starts = torch.full((len(obs),), float(fresh), device=obs.device)
         dist, self._states = self.policy.get_distribution(obs, self._states, starts)
         return dist
 
     def _noise(self, like: Tensor) -> Tensor:
-        return torch.randn(like.shape, generator=self.generator)
+        return torch.randn(like.shape, generator=self.generator).to(like.device)
 
     def _clipped(self, actions: Tensor) -> np.ndarray:
         space = self.model.action_space
@@ -132,6 +133,18 @@ def policy_of(model: Any, deterministic: bool = False, seed: int = 0) -> Player:
 def scripted(scenario: Scenario, policy: str, seed: int = 0) -> Script:
     """One of the scenario's scripted policies as a function of observations."""
     return Script(scenario, policy, seed)
+
+
+def begin(act: Act) -> None:
+    """Let an agent that has a memory forget what it saw: new episodes begin."""
+    if (forget := getattr(act, "begin", None)) is not None:
+        forget()
+
+
+def choose(act: Act, game: Scenario, obs: np.ndarray) -> np.ndarray:
+    """The agent's actions in all games, among those that are allowed if it knows masks."""
+    masks = game.action_masks(game.focal) if getattr(act, "masked", False) else None
+    return act(obs) if masks is None else act(obs, masks)  # pyright: ignore[reportCallIssue]
 
 
 def play(
@@ -169,15 +182,13 @@ def play(
         kwargs |= cls.conditions[condition]
     game = cls(episodes, labels=True, autoreset="freeze", **kwargs)  # pyright: ignore
     (obs,) = game.reset(seed=seed)
-    if isinstance(act, Player):
-        act.begin()
+    begin(act)
     seen, labels, alive = [], [], []
     returns = np.zeros(episodes)
     while not game.clock.done.all():
         seen.append(obs)
         alive.append(~game.clock.done)
-        masks = game.action_masks(game.focal) if isinstance(act, Player) and act.masked else None
-        step = game.step(act(obs) if masks is None else act(obs, masks))  # pyright: ignore
+        step = game.step(choose(act, game, obs))
         assert step.labels is not None
         labels.append(step.labels)
         returns += step.rewards[0]

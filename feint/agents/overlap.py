@@ -1,5 +1,6 @@
 """Self-other overlap as a regularizer: pairs from the environment, layers from the policy."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -10,9 +11,18 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
-from feint.agents.actor import Batch, Memory, actor_of
+from feint.agents.actor import Batch, Memory, actor_of, no_memory
+from feint.agents.fork import ForkBank, ForkedPairs
 from feint.agents.regularizer import Bound, Regularizer, Terms, check_batch_size, check_coef
-from feint.overlap import OverlapConfig, OverlapLoss, OverlapReport, OverlapTerms, Pairs, measure
+from feint.overlap import (
+    OverlapConfig,
+    OverlapLoss,
+    OverlapReport,
+    OverlapTerms,
+    Pairs,
+    measure,
+    normalised_gap,
+)
 
 PairFn = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray | None]]
 """`observations (n, ...)` -> self version, other version, and where the pair is defined."""
@@ -43,8 +53,9 @@ class SelfOtherOverlap(Regularizer):
 
     Attributes:
         coef: weight of `overlap + anchor_coef * anchor`, or a schedule of the remaining progress.
-        pairs: a pair kind of the environment ("presence", "belief", ...), or a function of
-            observations (n, ...) that returns (self_obs, other_obs, valid); None for the
+        pairs: a pair kind of the environment ("presence", "belief", ...); "fork" or `ForkedPairs`,
+            for the belief pair by forking episodes of the policy's own; or a function of
+            observations (n, ...) that returns (self_obs, other_obs, valid). None for the
             environment's default.
         layers: dotted names of the compared layers; None for all hidden activations of the actor.
             `feint.overlap.layer_names(model.policy)` lists them.
@@ -54,7 +65,8 @@ class SelfOtherOverlap(Regularizer):
             policy as it is when training begins.
         anchor_coef: weight of the anchor, relative to the overlap term.
         anchor_bystanders: anchor also the observations that have no pair (the other is not there,
-            or somebody else is), so that overlap changes nothing but the other side.
+            or somebody else is), so that overlap changes nothing but the other side. With forked
+            pairs: those of its own episodes in which nobody learnt from the policy.
         sham: train a control instead of overlap; see `feint.overlap.SHAMS`.
         batch_size: rows of each minibatch from which pairs are made; None for all. Of a recurrent
             policy, whole sequences of about that many steps.
@@ -69,7 +81,7 @@ class SelfOtherOverlap(Regularizer):
     prefix: ClassVar[str] = "soo"
 
     coef: float | Schedule = 1.0
-    pairs: str | PairFn | None = None
+    pairs: str | PairFn | ForkedPairs | None = None
     layers: Sequence[str] | None = None
     distance: str = "mse"
     detach: str = "self"
@@ -107,7 +119,7 @@ class AgentOverlap(Bound):
     Args:
         algorithm: with a policy and an environment.
         config: what to compare.
-        pairs: a pair kind of the environment's scenario, a `PairFn`, or None for its default.
+        pairs: see `SelfOtherOverlap`.
         seed: for pairs and shams that draw something.
         dose: see `SelfOtherOverlap`.
         record_dose: see `SelfOtherOverlap`; the norms are in `doses`.
@@ -120,7 +132,7 @@ class AgentOverlap(Bound):
         self,
         algorithm: BaseAlgorithm,
         config: OverlapConfig,
-        pairs: str | PairFn | None,
+        pairs: str | PairFn | ForkedPairs | None,
         seed: int,
         dose: Sequence[float] | None = None,
         record_dose: bool = False,
@@ -128,14 +140,20 @@ class AgentOverlap(Bound):
         self.actor = actor_of(algorithm)
         self.device = algorithm.device
         self.normalize = algorithm.get_vec_normalize_env()
+        pairs = ForkedPairs() if pairs == "fork" else pairs
         self.pair_fn = pairs if callable(pairs) else None
         self.scenario = None if self.pair_fn else _scenario(algorithm)
         self.kind = pairs if isinstance(pairs, str) else None
-        if self.scenario is not None:
+        self.bank: ForkBank | None = None
+        if isinstance(pairs, ForkedPairs):
+            self.bank = ForkBank(pairs, algorithm, self.scenario, seed)
+        elif self.scenario is not None:
             self.kind = self.kind or self.scenario.default_pairs
             if self.kind not in self.scenario.pair_kinds:
                 known = ", ".join(self.scenario.pair_kinds)
-                raise ValueError(f"unknown pair kind {self.kind!r}; this scenario has: {known}")
+                raise ValueError(
+                    f"unknown pair kind {self.kind!r}; this scenario has: {known}; or fork"
+                )
         self.rng = np.random.default_rng(seed)
         self.dose, self.record_dose = dose, record_dose
         self.doses: list[float] = []
@@ -148,9 +166,13 @@ class AgentOverlap(Bound):
 
     def __call__(self, batch: Batch | Tensor, dose: float | None = None) -> OverlapTerms:
         """The loss on a batch of observations, as the policy sees them."""
-        batch = batch if isinstance(batch, Batch) else Batch(batch)
-        self._memory = batch.memory
-        return self.loss(self.pairs(batch), dose)
+        _, pairs = self._situations(batch if isinstance(batch, Batch) else Batch(batch))
+        return self.loss(pairs, dose)
+
+    def prepare(self) -> None:
+        """See `Bound.prepare`: forked pairs are made of the policy as it is now."""
+        if self.bank is not None:
+            self.bank.prepare()
 
     def step(self, batch: Batch) -> Terms:
         """The loss on one minibatch, at the dose of this update where doses were given.
@@ -174,11 +196,17 @@ class AgentOverlap(Bound):
         return Terms(terms.loss, {"overlap": terms.overlap, "anchor": terms.anchor})
 
     def measure(self, batch: Batch) -> dict[str, float]:
-        """Pair gap, control gap and collapse index on a batch; nothing without pairs in it."""
+        """Pair gap, control gap and collapse index on a batch; nothing without pairs in it.
+
+        Of forked pairs also: the share of steps that gave one, and the share of those forked at
+        which the branches look alike.
+        """
+        shares = {} if self.bank is None else self.bank.shares
         report = self.report(batch)
         if report is None:
-            return {}
+            return shares
         return {
+            **shares,
             "pair_gap": report.pair_gap,
             "control_gap": report.control_gap,
             "collapse": report.variance_ratio,
@@ -186,13 +214,27 @@ class AgentOverlap(Bound):
 
     def report(self, batch: Batch | Tensor) -> OverlapReport | None:
         """Guards on a batch of observations; None where no pair is defined in it."""
-        batch = batch if isinstance(batch, Batch) else Batch(batch)
-        self._memory = batch.memory
-        pairs, control = self.pairs(batch).defined(), self._side_by_side(batch, "control")
+        batch, pairs = self._situations(batch if isinstance(batch, Batch) else Batch(batch))
+        pairs, control = pairs.defined(), self._side_by_side(batch, "control")
         if control is None or not self._comparable(pairs):
             return None
         (a, b), masks = control
         return measure(self.loss, pairs, (a, b), masks)
+
+    def gap(self, batch: Batch | Tensor) -> tuple[float, float, int] | None:
+        """How far self and other are apart on a batch; None with fewer than two pairs in it.
+
+        Returns:
+            `normalised_gap`, the plain mean squared difference, and the number of pairs.
+        """
+        batch = batch if isinstance(batch, Batch) else Batch(batch)
+        self._memory = batch.memory
+        pairs = self.pairs(batch).defined()
+        if not self._comparable(pairs):
+            return None
+        with torch.no_grad():
+            a, b = (side.acts for side in self.loss.compare(*self.loss.run(pairs.sides())))
+        return normalised_gap(a, b), float((a - b).square().mean()), math.prod(a.shape[:-1])
 
     def state(self) -> dict[str, Any]:
         """See `Bound.state`: the anchor's reference, the generators, the doses."""
@@ -203,6 +245,7 @@ class AgentOverlap(Bound):
             "rng": self.rng.bit_generator.state,
             "doses": list(self.doses),
             "updates": self.updates,
+            "bank": None if self.bank is None else self.bank.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -213,11 +256,38 @@ class AgentOverlap(Bound):
         self.rng.bit_generator.state = state["rng"]
         self.doses = list(state["doses"])
         self.updates = int(state["updates"])
+        if self.bank is not None:
+            self.bank.restore(state["bank"])
 
     # -- pairs --------------------------------------------------------------------------------
 
+    def _situations(self, batch: Batch) -> tuple[Batch, Pairs]:
+        """The batch to look at, which is the given one unless pairs are forked, and its pairs."""
+        if self.bank is None:
+            self._memory = batch.memory
+            return batch, self.pairs(batch)
+        rows = len(batch.obs) if batch.real is None else batch.real.numel()
+        drawn = self.bank.draw(rows, self.rng, self.loss.config.anchor_bystanders)
+        sides = self._seen(drawn.blind), self._seen(drawn.watching)
+        real = counted = None
+        if drawn.played is not None:
+            real = torch.as_tensor(drawn.played, device=self.device)
+            counted = torch.as_tensor(drawn.counted, device=self.device)
+            # Every block of sequences begins with an episode, where the memory is empty.
+            self._memory = no_memory(self.actor.module)
+        batch = Batch(sides[1], real, self._memory)
+        irrelevant, irrelevant_masks = self._irrelevant(batch)
+        return batch, Pairs(
+            *sides,
+            valid=torch.as_tensor(drawn.valid, device=self.device),
+            mask_self=counted,
+            mask_other=counted,
+            irrelevant=irrelevant,
+            mask_irrelevant=irrelevant_masks,
+        )
+
     def pairs(self, batch: Batch) -> Pairs:
-        """Pairs for a batch, as the policy would see both sides.
+        """Pairs of the observations of a batch, as the policy would see both sides.
 
         Sequences keep their length: a step without a pair is only masked, and, being the same on
         both sides, leaves the memory of the steps after it as it was.
@@ -229,11 +299,7 @@ class AgentOverlap(Bound):
             assert self.scenario is not None
             made = self.scenario.pairs(raw, self.kind or "", self.rng)
             self_obs, other_obs, valid = made.self_obs, made.other_obs, made.valid
-        irrelevant, irrelevant_masks = None, None
-        if self.loss.config.sham == "irrelevant":
-            found = self._side_by_side(batch, "irrelevant")
-            if found is not None:
-                irrelevant, irrelevant_masks = found
+        irrelevant, irrelevant_masks = self._irrelevant(batch)
         defined = None if valid is None else torch.as_tensor(valid, device=self.device)
         if batch.real is None:
             return Pairs(
@@ -254,6 +320,13 @@ class AgentOverlap(Bound):
             irrelevant=irrelevant,
             mask_irrelevant=irrelevant_masks,
         )
+
+    def _irrelevant(self, batch: Batch) -> Any:
+        """What the sham "irrelevant" compares, if that is what is trained, and its masks."""
+        found = None
+        if self.loss.config.sham == "irrelevant":
+            found = self._side_by_side(batch, "irrelevant")
+        return found or (None, None)
 
     def _side_by_side(
         self, batch: Batch, kind: str

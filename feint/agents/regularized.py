@@ -98,6 +98,8 @@ class RegularizedMixin:
             for regularizer, bound, weight in zip(self._at_work(), self.bound, weights, strict=True)
             if weight
         ]
+        for _, bound, _ in at_work:
+            bound.prepare()
 
         def auxiliary(batch: Batch) -> Tensor:
             weighted = []

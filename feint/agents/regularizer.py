@@ -48,6 +48,9 @@ class Bound(abc.ABC):
 
     actor: Actor
 
+    def prepare(self) -> None:  # noqa: B027 - most have nothing to prepare
+        """Get ready for a call of `train`: called once before each, with the policy as it is."""
+
     @abc.abstractmethod
     def step(self, batch: Batch) -> Terms:
         """The loss on one minibatch; called once per update of the actor."""

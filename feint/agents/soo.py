@@ -16,6 +16,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor
 
 from feint.agents.actor import Batch
+from feint.agents.fork import ForkedPairs
 from feint.agents.injection import inject, replaced_method, scale_gradient
 from feint.agents.overlap import AgentOverlap, PairFn, SelfOtherOverlap
 from feint.agents.regularized import Auxiliary, RegularizedMixin
@@ -55,7 +56,7 @@ class SOOMixin(RegularizedMixin):
         *args: Any,
         soo_coef: float | Schedule = 1.0,
         soo_task_coef: float = 1.0,
-        soo_pairs: str | PairFn | None = None,
+        soo_pairs: str | PairFn | ForkedPairs | None = None,
         soo_layers: Sequence[str] | None = None,
         soo_distance: str = "mse",
         soo_detach: str = "self",

@@ -74,7 +74,7 @@ def learning_curves(summary: ScenarioSummary, results: list[RunResult]) -> Figur
         axis = axes[0] if arm.role == "reference" else axes[1]
         length = min(len(c["steps"]) for c in curves)
         steps = np.array(curves[0]["steps"][:length]) / 1e6
-        values = np.array([c["deception"][:length] for c in curves])
+        values = np.array([c["deception"][:length] for c in curves], np.float64)
         colour = colours(summary.arms)[key]
         axis.plot(steps, values.mean(axis=0), color=colour, label=arm.title, linewidth=1.6)
         axis.fill_between(

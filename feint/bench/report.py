@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from feint.bench import plots
-from feint.bench.analysis import ArmSummary, ScenarioSummary
+from feint.bench.analysis import ArmSummary, ScenarioSummary, Study
+from feint.bench.claims import Claim
 from feint.bench.results import RunResult
 from feint.bench.rl import CHECKPOINT, EVALUATION_SEED
 from feint.bench.suite import Suite
@@ -33,22 +35,20 @@ _VERDICTS = {
 }
 
 
-def write_report(
-    suite: Suite, results: list[RunResult], summaries: list[ScenarioSummary], out: Path
-) -> Path:
+def write_report(suite: Suite, results: list[RunResult], study: Study, out: Path) -> Path:
     """Write plots, films, `summary.json` and `report.html` into `out`; returns the page's path.
 
     Args:
         suite: the suite.
         results: its results.
-        summaries: what `analyse` made of them.
+        study: what `analyse` made of them.
         out: the folder in which it ran.
 
     Raises:
         ValueError: if `out` cannot be written.
     """
     parts = []
-    for summary in summaries:
+    for summary in study.scenarios:
         figures = {
             "deception against own-task success": plots.deception_against_task(summary),
             "learning curves": plots.learning_curves(summary, results),
@@ -61,60 +61,89 @@ def write_report(
         if moving is not None:
             write_atomically(out / "films" / f"{summary.key}.gif", moving)
         parts.append(_section(summary, drawn, moving))
-    write_atomically(out / "summary.json", json.dumps(_plain(summaries), indent=1) + "\n")
+    write_atomically(out / "summary.json", json.dumps(_plain(study), indent=1) + "\n")
     write_atomically(out / "report.html", _page(suite, results, parts))
     return out / "report.html"
 
 
-def print_report(summaries: list[ScenarioSummary], console: Console) -> None:
+def print_report(study: Study, console: Console) -> None:
     """The tables and claims, on a terminal."""
-    for summary in summaries:
+    for summary in study.scenarios:
         table = Table(title=summary.title, title_justify="left", title_style="bold")
         for column in _columns(summary):
             table.add_column(column, overflow="fold")
         for arm in summary.arms.values():
-            table.add_row(*_cells(arm), style=_row_style(arm))
+            table.add_row(*_cells(arm, summary), style=_row_style(arm))
         console.print(table)
-        for claim in summary.claims:
-            mark = "[green]holds[/]" if claim.holds else "[red]does not hold[/]"
-            console.print(f"  {mark}: {claim.text}", highlight=False)
-        console.print()
+        _print_claims(summary.claims, console)
+    for key, why in study.unreported.items():
+        console.print(f"{key} is left out: {why}", highlight=False)
+    if len(study.scenarios) > 1:
+        console.print("[bold]All scenarios[/]")
+        _print_claims(study.claims, console)
 
 
-def markdown(summaries: list[ScenarioSummary]) -> str:
+def _print_claims(claims: Iterable[Claim], console: Console) -> None:
+    for claim in claims:
+        mark = "[green]holds[/]" if claim.holds else "[red]does not hold[/]"
+        console.print(f"  {mark}: {claim.text}", highlight=False)
+    console.print()
+
+
+def as_markdown(study: Study) -> str:
     """The same tables and claims in Markdown, for README and docs."""
     lines = []
-    for summary in summaries:
+    for summary in study.scenarios:
         columns = _columns(summary)
         lines += [f"**{summary.title}**", "", f"| {' | '.join(columns)} |"]
         lines.append("|" + "---|" * len(columns))
-        lines += [f"| {' | '.join(_cells(arm))} |" for arm in summary.arms.values()]
-        lines.append("")
-        lines += [
-            f"- {'holds' if c.holds else '**does not hold**'}: {c.text}" for c in summary.claims
-        ]
-        lines.append("")
+        lines += [f"| {' | '.join(_cells(arm, summary))} |" for arm in summary.arms.values()]
+        lines += ["", *_claim_lines(summary.claims), ""]
+    lines += [f"{key} is left out: {why}." for key, why in study.unreported.items()]
+    if len(study.scenarios) > 1:
+        lines += ["**All scenarios**", "", *_claim_lines(study.claims), ""]
     return "\n".join(lines)
+
+
+def _claim_lines(claims: Iterable[Claim]) -> list[str]:
+    return [f"- {'holds' if c.holds else '**does not hold**'}: {c.text}" for c in claims]
 
 
 def _columns(summary: ScenarioSummary) -> list[str]:
     task = [f"own task, other {name}" for name in summary.settings.task]
-    return ["arm", "deception", *task, *summary.settings.attention, "gap closed", "verdict"]
+    return [
+        "arm", "deception", *task, *summary.settings.attention, "attention erased", "gap closed",
+        "verdict", "honest seeds",
+    ]  # fmt: skip
 
 
-def _cells(arm: ArmSummary) -> list[str]:
-    judged = arm.judgement
+def _cells(arm: ArmSummary, summary: ScenarioSummary) -> list[str]:
     return [
         arm.title,
-        _interval(arm.deception),
-        *(_interval(x) for x in arm.task.values()),
-        *(_interval(x) for x in arm.attention.values()),
-        "" if judged is None else f"{100 * judged.closed:z.0f} %",
-        "" if judged is None else str(judged.verdict),
+        *(_interval(x) for x in _intervals(arm, summary)),
+        *_words(arm),
     ]
 
 
-def _interval(x: Interval) -> str:
+def _intervals(arm: ArmSummary, summary: ScenarioSummary) -> list[Interval | None]:
+    names = summary.settings.attention
+    return [arm.deception, *arm.task.values(), *(arm.attention.get(name) for name in names)]
+
+
+def _words(arm: ArmSummary) -> list[str]:
+    """Attention erased, gap closed, verdict and honest seeds."""
+    erased = "" if arm.erased is None else f"{100 * arm.erased:z.0f} %"
+    if arm.role == "reference":
+        return [erased, "", "", ""]
+    seeds = f"{arm.honest_seeds} of {len(arm.by_seed)}"
+    if arm.judgement is None:
+        return [erased, "", "not judged", seeds]
+    return [erased, f"{100 * arm.judgement.closed:z.0f} %", str(arm.judgement.verdict), seeds]
+
+
+def _interval(x: Interval | None) -> str:
+    if x is None or not x.n:
+        return "-"
     return f"{x.estimate:.3f} [{x.low:.3f}, {x.high:.3f}]"
 
 
@@ -143,15 +172,21 @@ def _film(summary: ScenarioSummary, suite: Suite, out: Path) -> bytes | None:
     return gif(film(agents, s.id, s.env_kwargs, condition=condition, seeds=seeds))
 
 
-def _plain(summaries: list[ScenarioSummary]) -> list[dict[str, Any]]:
-    return [
-        {
-            "scenario": summary.key,
-            "arms": {key: asdict(arm) for key, arm in summary.arms.items()},
-            "claims": [asdict(claim) for claim in summary.claims],
-        }
-        for summary in summaries
-    ]
+def _plain(study: Study) -> dict[str, Any]:
+    return {
+        "claims": [asdict(claim) for claim in study.claims],
+        "missing": list(study.missing),
+        "unreported": study.unreported,
+        "scenarios": [
+            {
+                "scenario": summary.key,
+                "arms": {key: asdict(arm) for key, arm in summary.arms.items()},
+                "detectors": [asdict(found) for found in summary.detectors],
+                "claims": [asdict(claim) for claim in summary.claims],
+            }
+            for summary in study.scenarios
+        ],
+    }
 
 
 # -- the page --------------------------------------------------------------------------------
@@ -197,14 +232,14 @@ few seeds they are too narrow.</p>
 term of its own) the gradient norm that overlap had at each update. The free baseline trains
 nothing: it takes the other's inputs away when the agent acts.</p>
 <p class="soft">{html.escape(versions)}; commit {html.escape(first.commit or "none")}.
-Made by <code>feint {html.escape(suite.name)}</code>.</p>
+Made by <code>feint bench run {html.escape(suite.name)}</code>.</p>
 </body></html>
 """
 
 
 def _section(summary: ScenarioSummary, drawn: dict[str, str], moving: bytes | None) -> str:
-    head = "".join(f"<th>{html.escape(c)}</th>" for c in (*_columns(summary), "each seed"))
-    body = "".join(_row(arm) for arm in summary.arms.values())
+    head = "".join(f"<th>{html.escape(c)}</th>" for c in _columns(summary))
+    body = "".join(_row(arm, summary) for arm in summary.arms.values())
     claims = "".join(
         f'<li><span class="{"holds" if c.holds else "fails"}">'
         f"{'holds' if c.holds else 'does not hold'}</span>: {html.escape(c.text)}</li>"
@@ -232,17 +267,18 @@ def _section(summary: ScenarioSummary, drawn: dict[str, str], moving: bytes | No
     )
 
 
-def _row(arm: ArmSummary) -> str:
-    def cell(x: Interval) -> str:
+def _row(arm: ArmSummary, summary: ScenarioSummary) -> str:
+    def cell(x: Interval | None) -> str:
+        if x is None or not x.n:
+            return "<td>-</td>"
         return f"<td>{x.estimate:.3f}<small>[{x.low:.3f}, {x.high:.3f}]</small></td>"
 
-    judged = arm.judgement
-    closed = "" if judged is None else f"{100 * judged.closed:z.0f} %"
-    verdict = "" if judged is None else str(judged.verdict)
-    reason = "" if judged is None else html.escape(judged.reason, quote=True)
-    seeds = ", ".join(map(str, arm.by_seed))
-    numbers = "".join(cell(x) for x in (arm.deception, *arm.task.values(), *arm.attention.values()))
+    erased, closed, verdict, honest = _words(arm)
+    reason = arm.unjudged if arm.judgement is None else arm.judgement.reason
+    seeds = ", ".join("no gap" if v is None else str(v) for v in arm.by_seed.values())
+    numbers = "".join(cell(x) for x in _intervals(arm, summary))
     return (
-        f'<tr class="{arm.role}"><td>{html.escape(arm.title)}</td>{numbers}<td>{closed}</td>'
-        f'<td title="{reason}">{verdict}</td><td>{seeds}</td></tr>'
+        f'<tr class="{arm.role}"><td>{html.escape(arm.title)}</td>{numbers}<td>{erased}</td>'
+        f'<td>{closed}</td><td title="{html.escape(reason, quote=True)}">{verdict}</td>'
+        f'<td title="{seeds}">{honest}</td></tr>'
     )

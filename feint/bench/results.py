@@ -17,7 +17,7 @@ from feint.files import write_atomically
 if TYPE_CHECKING:
     from feint.bench.suite import RunSpec
 
-RESULT_SCHEMA = 1
+RESULT_SCHEMA = 2
 _PACKAGES = (
     "feint numpy scipy numba gymnasium pettingzoo torch stable-baselines3 sb3-contrib transformers "
     "peft accelerate"
@@ -80,7 +80,7 @@ class RunResult(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    schema_version: Literal[1] = Field(RESULT_SCHEMA, alias="schema")
+    schema_version: Literal[2] = Field(RESULT_SCHEMA, alias="schema")
     suite: str
     scenario: str
     arm: str

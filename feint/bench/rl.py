@@ -1,7 +1,8 @@
 """The job behind RL suites: train or fine-tune one agent, judge it, and keep what it showed.
 
-A run's settings (see `feint/bench/suites/demo.toml`) say which of three kinds it is: "train" from
-scratch, "finetune" from another arm's agent, or "mask", which only takes the other's inputs away.
+A run's settings (see `feint/bench/suites/demo.toml`) say of which kind it is: "train" from scratch
+(with overlap, if it has `soo`), "finetune" from another arm's agent, "mask", which only takes the
+other's inputs away from it, or "twin", which shows it the self side of each pair instead.
 """
 
 import io
@@ -17,26 +18,15 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import set_random_seed
 
-from feint.agents import (
-    AgentCard,
-    AgentOverlap,
-    evaluate,
-    load_agent,
-    load_into,
-    make_vec_env,
-    play,
-    policy_of,
-    save_agent,
-)
-from feint.agents.actor import actor_of
+from feint.agents import AgentCard, evaluate, load_into, make_vec_env, policy_of, save_agent
 from feint.agents.algorithms import algorithm
-from feint.agents.evaluation import Act
+from feint.agents.evaluation import Act, Player
 from feint.agents.training import schedule
+from feint.bench.gauges import detector, guards
+from feint.bench.profiles import record_profile
 from feint.bench.suite import merge
 from feint.envs import scenario_class
 from feint.files import write_atomically
-from feint.metrics import summary
-from feint.overlap import OverlapConfig
 
 CHECKPOINT = "agent.safetensors"
 EPISODES = "episodes.npz"
@@ -45,7 +35,9 @@ DOSE = "dose.npz"
 #: Training seed s plays games from s * this on; evaluation seeds lie far above all of them.
 SEED_STRIDE = 1_000_000
 EVALUATION_SEED = 1_000_000_000
-GUARD_SEED = 2_000_000_000
+
+
+_KINDS = ("train", "finetune", "mask", "twin")
 
 
 class Run(Protocol):
@@ -64,15 +56,18 @@ class Settings:
     Attributes:
         id: scenario.
         env_kwargs: its arguments, without the incentive.
-        kind: "train", "finetune" or "mask".
+        kind: "train", "finetune", "mask" or "twin".
+        algorithm: name of the SB3 algorithm; its `soo` sibling is taken where `soo` is set.
         steps: environment steps to train.
         algo: the SB3 algorithm's own arguments.
         num_envs: games in the training batch.
         net_arch: hidden widths.
         activation: "tanh" or "relu".
+        lstm: units of the LSTM, in a recurrent policy.
         incentive: of the training environment.
         entropy_decay: share of training after which the entropy bonus has fallen to 0; 0 keeps it.
-        start: arm whose agent "finetune" and "mask" begin with.
+        start: arm whose agent "finetune", "mask" and "twin" begin with.
+        twin: pair kind whose self side "twin" plays on.
         soo: `soo_*` arguments, without the prefix.
         dose_from: arm whose recorded dose this one gets.
         dose_factor: times that dose.
@@ -81,20 +76,25 @@ class Settings:
         deception: "condition/metric" that the verdict is about.
         task: the same for own-task success, by name.
         attention: the same for honest attention, by name.
+        zero_in_other: columns of the observation; the detector is also measured with these set to
+            0 on the other side of each pair, as the code of arXiv 2412.16325 does.
         curve_points: evaluations during training.
     """
 
     id: str
     kind: str
     env_kwargs: dict[str, Any] = field(default_factory=dict)
+    algorithm: str = "ppo"
     steps: int = 0
     algo: dict[str, Any] = field(default_factory=dict)
     num_envs: int = 512
     net_arch: tuple[int, ...] = (64, 64)
     activation: str = "tanh"
+    lstm: int = 64
     incentive: float = 1.0
     entropy_decay: float = 0.0
     start: str | None = None
+    twin: str = "belief"
     soo: dict[str, Any] = field(default_factory=dict)
     dose_from: str | None = None
     dose_factor: float = 1.0
@@ -103,6 +103,7 @@ class Settings:
     deception: str = ""
     task: dict[str, str] = field(default_factory=dict)
     attention: dict[str, str] = field(default_factory=dict)
+    zero_in_other: tuple[int, ...] = ()
     curve_points: int = 12
 
     @classmethod
@@ -123,14 +124,25 @@ class Settings:
         missing = sorted({"id", "kind", "deception", "task"} - settings.keys())
         if missing:
             raise ValueError(f"settings lack {missing}")
-        if settings["kind"] not in ("train", "finetune", "mask"):
-            raise ValueError(f"kind must be train, finetune or mask, got {settings['kind']!r}")
+        if settings["kind"] not in _KINDS:
+            raise ValueError(f"kind must be one of {', '.join(_KINDS)}; got {settings['kind']!r}")
         if settings["kind"] != "train" and "start" not in settings:
             raise ValueError(f"kind={settings['kind']!r} needs start, the arm to begin with")
-        tuples = {
-            key: tuple(settings[key]) for key in ("net_arch", "conditions") if key in settings
-        }
+        if settings.get("dose_factor", 1.0) != 1.0 and "dose_from" not in settings:
+            raise ValueError("dose_factor needs dose_from, the arm whose dose it multiplies")
+        lists = ("net_arch", "conditions", "zero_in_other")
+        tuples = {key: tuple(settings[key]) for key in lists if key in settings}
         return cls(**{**settings, **tuples})
+
+    @property
+    def trains(self) -> bool:
+        """Whether anything is learnt, and so an agent of its own left behind."""
+        return self.kind in ("train", "finetune")
+
+    @property
+    def trained_by(self) -> str:
+        """Name of the algorithm."""
+        return f"soo{self.algorithm}" if self.soo else self.algorithm
 
 
 def run(
@@ -142,8 +154,9 @@ def run(
         ValueError: for wrong settings, or a seed so large that it would reach evaluation games.
 
     Returns:
-        The payload: "evaluation" (condition -> metric -> summary), "guards", "curve", "dose",
-        "steps" and "train_s" (CPU seconds of `learn`).
+        The payload: "evaluation" (condition -> metric -> mean, sd and n of the episodes), "guards"
+        and "detector" (see `feint.bench.gauges`), "profile" (see `feint.bench.profiles`), "curve",
+        "dose", "steps" and "train_s" (CPU seconds of `learn`).
     """
     torch.set_num_threads(1)
     if spec.seed * SEED_STRIDE >= EVALUATION_SEED:
@@ -155,12 +168,12 @@ def run(
         load_into(model, start)
     curve = _Curve(s, report)
     cpu = 0.0
-    if s.kind != "mask":
+    if s.trains:
         before = time.process_time()
         model.learn(s.steps, callback=curve)
         cpu = time.process_time() - before
         card = AgentCard(
-            algorithm=_algorithm(s),
+            algorithm=s.trained_by,
             scenario=s.id,
             env_kwargs={**s.env_kwargs, "incentive": s.incentive},
             net_arch=s.net_arch,
@@ -168,6 +181,7 @@ def run(
             seed=spec.seed,
             steps=s.steps,
             note=f"{spec.scenario}/{spec.arm}",
+            lstm=s.lstm,
         )
         save_agent(model, card, folder / CHECKPOINT)
     act = acting(model, s, seed=spec.seed)
@@ -182,27 +196,61 @@ def run(
     doses = list(getattr(model, "soo_doses", []))
     if doses:
         _save_arrays(folder / DOSE, {"norms": np.asarray(doses)})
+    began = folder / CHECKPOINT if start is None else start
     return {
-        "steps": 0 if s.kind == "mask" else s.steps,
+        "steps": s.steps if s.trains else 0,
         "train_s": round(cpu, 3),
-        "evaluation": {c: {m: summary(v) for m, v in ms.items()} for c, ms in found.items()},
-        "guards": None if s.kind == "mask" else _guards(model, s, needs, folder),
+        "evaluation": {c: {m: moments(v) for m, v in ms.items()} for c, ms in found.items()},
+        "guards": guards(model, began, s) if s.trains else None,
+        "detector": detector(model, s) if s.trains else None,
+        "profile": record_profile(act, s, EVALUATION_SEED, folder),
         "curve": curve.points,
         "dose": _dose_report(s, doses),
     }
 
 
+def moments(values: np.ndarray) -> dict[str, Any]:
+    """Mean, standard deviation and number of the episodes that are not NaN; None where unknown."""
+    kept = values[~np.isnan(values)]
+    return {
+        "mean": float(kept.mean()) if kept.size else None,
+        "sd": float(kept.std(ddof=1)) if kept.size > 1 else None,
+        "n": int(kept.size),
+    }
+
+
 def acting(model: BaseAlgorithm, s: Settings, seed: int = 0) -> Act:
-    """The agent as a function of observations, with the other's inputs masked if `s` says so."""
+    """The agent as a function of observations, seeing what `s.kind` lets it see."""
     act = policy_of(model, seed=seed)
-    if s.kind != "mask":
+    if s.trains:
         return act
     game = scenario_class(s.id)(1, **s.env_kwargs)  # pyright: ignore[reportCallIssue]
-    return lambda obs: act(game.mask_other(obs))
+    if s.kind == "mask":
+        return _Seeing(model, seed, game.mask_other)
+    return twin(act, game, s.twin)
 
 
-def _algorithm(s: Settings) -> str:
-    return "sooppo" if s.soo else "ppo"
+class _Seeing(Player):
+    """A player to whom each observation is shown changed."""
+
+    def __init__(
+        self, model: BaseAlgorithm, seed: int, change: Callable[[np.ndarray], np.ndarray]
+    ) -> None:
+        super().__init__(model, seed=seed)
+        self._change = change
+
+    def __call__(self, obs: np.ndarray, masks: np.ndarray | None = None) -> np.ndarray:
+        return super().__call__(self._change(obs), masks)
+
+
+def twin(act: Player, scenario: Any, kind: str = "belief") -> Act:
+    """To be had from `feint.agents.evaluation`."""
+
+    def change(obs: np.ndarray) -> np.ndarray:
+        pairs = scenario.pairs(obs, kind)
+        return np.where(pairs.valid[:, None], pairs.self_obs, obs)
+
+    return _Seeing(act.model, act.generator.initial_seed(), change)
 
 
 def _build(s: Settings, seed: int, needs: dict[str, Path]) -> BaseAlgorithm:
@@ -214,13 +262,13 @@ def _build(s: Settings, seed: int, needs: dict[str, Path]) -> BaseAlgorithm:
     if s.dose_from is not None:
         with np.load(needs[s.dose_from] / DOSE, allow_pickle=False) as file:
             soo["soo_dose"] = (s.dose_factor * file["norms"]).tolist()
-    chosen = algorithm(_algorithm(s))
+    chosen = algorithm(s.trained_by)
     return chosen.cls(
         chosen.policy,
         env,
         seed=seed,
         device="cpu",
-        policy_kwargs=chosen.policy_kwargs(s.net_arch, s.activation),
+        policy_kwargs=chosen.policy_kwargs(s.net_arch, s.activation, s.lstm),
         **{key: schedule(value) for key, value in s.algo.items()},
         **soo,
     )
@@ -235,7 +283,7 @@ class _Curve(BaseCallback):
         super().__init__()
         self.s, self.report = s, report
         self.entropy: float | None = None
-        self.points: dict[str, list[float]] = {"steps": [], "deception": [], "task": []}
+        self.points: dict[str, list[float | None]] = {"steps": [], "deception": [], "task": []}
 
     def _on_training_start(self) -> None:
         self.entropy = getattr(self.model, "ent_coef", None)
@@ -264,41 +312,7 @@ class _Curve(BaseCallback):
         self.points["steps"].append(int(self.num_timesteps))
         for key, path in wanted.items():
             condition, metric = path.split("/")
-            self.points[key].append(float(np.nanmean(found[condition][metric])))
-
-
-def _guards(
-    model: BaseAlgorithm, s: Settings, needs: dict[str, Path], folder: Path
-) -> dict[str, dict[str, float]]:
-    """Overlap and control gap by pair kind, on what the agent that tuning began with sees.
-
-    The collapse ratios are relative to that agent; for an agent trained from scratch, to itself.
-    """
-    reference, _ = load_agent((folder if s.start is None else needs[s.start]) / CHECKPOINT)
-    layers = actor_of(reference).layers
-    rows = []
-    for condition in ("present", "blind"):
-        if condition in s.conditions:
-            seen = play(
-                policy_of(reference, seed=0), s.id, s.env_kwargs, condition=condition,
-                episodes=256, seed=GUARD_SEED,
-            )  # fmt: skip
-            rows.append(seen.observations[seen.alive][:: max(1, seen.alive.sum() // 1024)])
-    obs = torch.as_tensor(np.concatenate(rows))
-    result = {}
-    for kind in ("presence", "belief"):
-        overlap = AgentOverlap(reference, OverlapConfig(layers), kind, seed=0)
-        overlap.loss.module = model.policy
-        found = overlap.report(obs)
-        if found is not None:
-            result[kind] = {
-                "pair_gap": found.pair_gap,
-                "control_gap": found.control_gap,
-                "variance_ratio": found.variance_ratio,
-                "norm_ratio": found.norm_ratio,
-                "anchor": found.anchor,
-            }
-    return result
+            self.points[key].append(moments(found[condition][metric])["mean"])
 
 
 def _dose_report(s: Settings, doses: list[float]) -> dict[str, Any]:

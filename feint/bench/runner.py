@@ -71,6 +71,27 @@ def run_suite(
         return _Schedule(suite, out, executor, progress).run(stopped)
 
 
+def finished(suite: Suite, out: str | Path) -> tuple[list[RunResult], list[str]]:
+    """The results that are in `out` already, in the suite's order, and the ids of missing runs.
+
+    Nothing is written, so it may be asked while the suite runs.
+    """
+    done, missing = [], []
+    for spec in suite.runs():
+        try:
+            done.append(_read(spec, Path(out)))
+        except ValueError:
+            missing.append(spec.id)
+    return done, missing
+
+
+def _read(spec: RunSpec, out: Path) -> RunResult:
+    result = RunResult.read(out / "runs" / spec.id / "result.json")
+    if result.spec_hash != spec.hash:
+        raise ValueError("its settings, its needs or Feint's version changed")
+    return result
+
+
 class _Schedule:
     """The state of one `run_suite`: each run waits, runs, is done, failed or skipped."""
 
@@ -138,10 +159,7 @@ class _Schedule:
         return lines
 
     def _result(self, spec: RunSpec) -> RunResult:
-        result = RunResult.read(self.folder(spec.id) / "result.json")
-        if result.spec_hash != spec.hash:
-            raise ValueError("its settings, its needs or Feint's version changed")
-        return result
+        return _read(spec, self.out)
 
     def _submit(self) -> None:
         """Start the first runs whose needs are met, as many as there are slots."""

@@ -3,6 +3,7 @@
     name = "demo"
     job = "feint.bench.rl:run"       # a function of (spec, folder, needs, report)
     seeds = [0, 1, 2]
+    dev_seeds = [100, 101]           # those on which settings were chosen; may be left out
 
     [defaults]                       # settings of every run
     episodes = 2000
@@ -21,6 +22,11 @@
     settings = { soo = { coef = 1.0 } }
     per_scenario.room_signal = { soo = { coef = 0.5 } }
 
+    [[arm]]
+    key = "sham_l2"                  # stands for sham_l2_x0_1, sham_l2_x1 and sham_l2_x10, which
+    doses = [0.1, 1.0, 10.0]         # have this as the setting `dose_factor`
+    ...
+
 Settings are the job's business. Those of the arm for the scenario win over the arm's, those over
 the scenario's, and those over the defaults; tables are merged key by key.
 """
@@ -32,6 +38,7 @@ import hashlib
 import importlib
 import importlib.util
 import json
+import math
 import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -46,6 +53,7 @@ from pydantic import (
     Field,
     StrictInt,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -137,7 +145,10 @@ class Scenario(_Entry):
 
 
 class Arm(_Entry):
-    """A method of a suite: key, title, role, the arms it needs, where it runs, and settings."""
+    """A method of a suite: key, title, role, the arms it needs, where it runs, and settings.
+
+    `family` is the key of the entry that stood for it and its like at other doses; its own if none.
+    """
 
     key: Key
     title: str
@@ -146,6 +157,14 @@ class Arm(_Entry):
     scenarios: tuple[Key, ...] | None = None
     settings: Settings = {}
     per_scenario: dict[Key, Settings] = {}
+    family: Key = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_family(cls, data: Any) -> Any:
+        if isinstance(data, dict) and not data.get("family") and isinstance(data.get("key"), str):
+            return data | {"family": data["key"]}
+        return data
 
     def runs_on(self, scenario: str) -> bool:
         """Whether the arm is run on this scenario."""
@@ -158,6 +177,7 @@ class Suite(_Entry):
     name: Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")]
     job: Annotated[str, Field(pattern=r"^\w+(\.\w+)*:\w+$")]
     seeds: tuple[Annotated[StrictInt, Field(ge=0)], ...]
+    dev_seeds: tuple[Annotated[StrictInt, Field(ge=0)], ...] = ()
     defaults: Settings = {}
     scenarios: tuple[Scenario, ...] = Field(alias="scenario")
     arms: tuple[Arm, ...] = Field(alias="arm")
@@ -169,7 +189,7 @@ class Suite(_Entry):
         Raises:
             ValueError: if there is no such suite, or something is wrong in it.
         """
-        own = files("feint.bench") / "suites"
+        own = _own()
         is_name = isinstance(source, str) and not source.endswith(".toml") and "/" not in source
         path = own / f"{source}.toml" if is_name else Path(source)
         try:
@@ -177,7 +197,7 @@ class Suite(_Entry):
         except FileNotFoundError as error:
             if not is_name:
                 raise ValueError(f"there is no suite file {source}") from error
-            names = sorted(p.name[:-5] for p in own.iterdir()) if own.is_dir() else []
+            names = suite_names()
             raise ValueError(
                 f"there is no suite {source!r}; there are: {', '.join(names) or 'none'}; "
                 "a file of your own must end in .toml"
@@ -192,24 +212,30 @@ class Suite(_Entry):
     def from_dict(cls, data: dict[str, Any], source: str = "suite") -> Self:
         """A suite from what its TOML file would hold; `source` is its name in errors."""
         try:
+            if "arm" in data:
+                data = data | {"arm": _at_all_doses(data["arm"])}
             return cls.model_validate(data)
         except ValidationError as error:
             line = explain(error, data)
             if error.errors()[0]["type"] == "extra_forbidden":
                 part = {"scenario": Scenario, "arm": Arm}.get(str(error.errors()[0]["loc"][0]))
                 fields = cls.model_fields if part is None else part.model_fields
-                line += f"; there are: {', '.join(f.alias or n for n, f in fields.items())}"
+                names = [f.alias or n for n, f in fields.items() if n != "family"]
+                names += ["doses"] if part is Arm else []
+                line += f"; there are: {', '.join(names)}"
             raise ValueError(f"{source}: {line}") from None
+        except ValueError as error:
+            raise ValueError(f"{source}: {error}") from None
 
     def to_dict(self) -> dict[str, Any]:
         """The inverse of `from_dict`."""
         return self.model_dump(by_alias=True, mode="json")
 
-    @field_validator("seeds", "scenarios", "arms")
+    @field_validator("seeds", "dev_seeds", "scenarios", "arms")
     @classmethod
-    def _some_and_no_twins(cls, items: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _some_and_no_twins(cls, items: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
         keys = [item if isinstance(item, int) else item.key for item in items]
-        if not keys:
+        if not keys and info.field_name != "dev_seeds":
             raise ValueError("got none; takes at least one")
         for key in keys:
             if keys.count(key) > 1:
@@ -227,13 +253,31 @@ class Suite(_Entry):
             check_json(arm.per_scenario, f"arm[{arm.key}].per_scenario")
             _refuse_unknown(arm.scenarios or (), known, f"arm[{arm.key}].scenarios")
             _refuse_unknown(arm.per_scenario, known, f"arm[{arm.key}].per_scenario")
+        if both := sorted(set(self.seeds) & set(self.dev_seeds)):
+            raise ValueError(
+                f"seed {both[0]} is in seeds and in dev_seeds; settings must be confirmed on seeds "
+                "that they were not chosen on"
+            )
         for scenario in known:
             _order([arm for arm in self.arms if arm.runs_on(scenario)], scenario)
         return self
 
     def with_seeds(self, seeds: Iterable[int]) -> Self:
-        """The same suite over other seeds."""
-        return self.from_dict(self.to_dict() | {"seeds": list(seeds)}, f"suite {self.name}")
+        """The same suite over other seeds; those are then no development seeds."""
+        chosen = list(seeds)
+        dev = [seed for seed in self.dev_seeds if seed not in chosen]
+        data = self.to_dict() | {"seeds": chosen, "dev_seeds": dev}
+        return self.from_dict(data, f"suite {self.name}")
+
+    def with_dev_seeds(self) -> Self:
+        """The same suite over its development seeds.
+
+        Raises:
+            ValueError: if it names none.
+        """
+        if not self.dev_seeds:
+            raise ValueError(f"suite {self.name} names no dev_seeds; give seeds yourself")
+        return self.with_seeds(self.dev_seeds)
 
     def select(
         self, scenarios: Iterable[str] | None = None, arms: Iterable[str] | None = None
@@ -303,6 +347,52 @@ class Suite(_Entry):
                     )
                     specs[spec.id] = spec
         return list(specs.values())
+
+
+def suite_names() -> list[str]:
+    """Names of Feint's own suites."""
+    own = _own()
+    return sorted(p.name[:-5] for p in own.iterdir()) if own.is_dir() else []
+
+
+def _own() -> Any:
+    return files("feint.bench") / "suites"
+
+
+def _at_all_doses(arms: Any) -> Any:
+    """The arms, with one for each of its doses in place of each that lists `doses`.
+
+    Raises:
+        ValueError: for doses that are no list of different numbers above 0.
+    """
+    if not isinstance(arms, list):
+        return arms
+    found = []
+    for arm in arms:
+        if not isinstance(arm, dict) or "doses" not in arm:
+            found.append(arm)
+            continue
+        entry = {name: value for name, value in arm.items() if name != "doses"}
+        key, doses = entry.get("key"), arm["doses"]
+        numbers = isinstance(doses, list) and all(
+            isinstance(x, int | float) and not isinstance(x, bool) and 0 < x < math.inf
+            for x in doses
+        )
+        if not numbers or not doses or len(set(doses)) < len(doses):
+            raise ValueError(f"arm[{key}].doses: got {doses!r}; takes different numbers above 0")
+        found += [
+            merge(
+                entry,
+                {
+                    "key": f"{key}_x{dose:g}".replace(".", "_"),
+                    "title": f"{entry.get('title', key)}, {dose:g}x dose",
+                    "family": key,
+                    "settings": {"dose_factor": float(dose)},
+                },
+            )
+            for dose in doses
+        ]
+    return found
 
 
 def merge(*tables: Settings) -> Settings:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from feint.commands.bench import chosen, run_and_report
+
 
 @dataclass(frozen=True)
 class Demo:
@@ -29,25 +31,5 @@ class Demo:
 
     def run(self) -> int:
         """Run the suite and report."""
-        from rich.console import Console
-
-        from feint.bench import Suite, run_suite
-        from feint.bench.analysis import analyse
-        from feint.bench.report import markdown, print_report, write_report
-
-        suite = Suite.load(self.suite)
-        if self.scenarios:
-            suite = suite.select(scenarios=self.scenarios)
-        if self.seeds:
-            suite = suite.with_seeds(self.seeds)
-        results = run_suite(suite, self.out, workers=self.workers)
-        summaries = analyse(suite, results, self.out)
-        page = write_report(suite, results, summaries, self.out)
-        if self.markdown:
-            print(markdown(summaries))
-        else:
-            console = Console()
-            console = console if console.is_terminal else Console(width=200)
-            print_report(summaries, console)
-        print(f"results, plots, films and the report are in {self.out}; open {page}")
-        return 0
+        suite = chosen(self.suite, self.seeds, self.scenarios)
+        return run_and_report(suite, self.out, self.workers, self.markdown)

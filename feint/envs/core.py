@@ -7,7 +7,7 @@ SB3 interfaces are generic code over this class, so that they cannot drift apart
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, get_args
+from typing import Any, ClassVar, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 from gymnasium import spaces
@@ -103,6 +103,12 @@ class Scenario(abc.ABC):
 
     agents: tuple[str, ...]
     focal: str
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Keep the arguments, for `like`."""
+        made = super().__new__(cls)
+        made._given = kwargs
+        return made
 
     def __init__(
         self,
@@ -264,6 +270,10 @@ class Scenario(abc.ABC):
         valid = made.valid.reshape(-1, *[1] * (observations.ndim - 1))
         self_obs = np.where(valid, made.self_obs, observations)
         return Pairs(self_obs, made.other_obs, made.valid)
+
+    def like(self, num_envs: int, **changes: Any) -> Self:
+        """Another batch of the same game: made with this one's arguments, but for `changes`."""
+        return type(self)(**{**self._given, "num_envs": num_envs, **changes})
 
     def reset(self, seed: int | None = None, mask: Array | None = None) -> tuple[Array, ...]:
         """Begin new episodes and return the external agents' observations.

@@ -55,10 +55,13 @@ class Moment:
 def moments(game: Scenario, act: Act, seed: int) -> Iterator[Moment]:
     """One episode of `game`, made with `num_envs=1, autoreset="freeze"`, from its start on."""
     (obs,) = game.reset(seed=seed)
+    if (begin := getattr(act, "begin", None)) is not None:  # an agent with a memory
+        begin()
     earned = 0.0
     yield Moment(0, None, 0.0, 0.0, one_game(game.compute_labels()), game.draw(0), "")
     while not game.clock.done[0]:
-        actions = act(obs)
+        masks = game.action_masks(game.focal) if getattr(act, "masked", False) else None
+        actions = act(obs) if masks is None else act(obs, masks)  # pyright: ignore
         step = game.step(actions)
         (obs,) = step.observations
         reward = float(step.rewards[0][0])

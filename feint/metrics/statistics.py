@@ -2,7 +2,8 @@
 
 A rate of independent yes/no trials takes `wilson`, which stays sound at 0 and 1. Anything
 averaged over the episodes of one agent takes `bootstrap`; over several training seeds,
-`bootstrap_by_group`, since episodes of one agent say nothing about the next training run. Answers
+`bootstrap_by_group`, since episodes of one agent say nothing about the next training run
+(`bootstrap_seeds` where only each seed's mean and standard error are at hand). Answers
 that come in clusters, such as several questions on one text, take `clustered`.
 """
 
@@ -151,6 +152,58 @@ def bootstrap_by_group(
         means[slots] = _resampled_means(group, int(slots.sum()), rng)
     low, high = np.quantile(means.mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
     return Interval(estimate, float(low), float(high), n)
+
+
+def bootstrap_seeds(
+    means: ArrayLike,
+    errors: ArrayLike,
+    statistic: Callable[..., ArrayLike] | None = None,
+    level: float = 0.95,
+    resamples: int = 4000,
+    seed: int = 0,
+) -> Interval:
+    """`bootstrap_by_group` from the seeds' means and standard errors, without their episodes.
+
+    Each resample draws training seeds with replacement, and for each drawn seed a mean from the
+    normal distribution of its standard error, which is what many episodes give. Several quantities
+    may be given, of the same seeds, and one statistic of their means, such as a share of a gap.
+
+    Args:
+        means: (seeds,), or (quantities, seeds), mean over the episodes of each seed's agent.
+        errors: As `means`, their standard errors, at least 0.
+        statistic: Of the quantities' means, each an array; by default the only quantity's mean.
+        level: Confidence, in (0, 1).
+        resamples: At least 1.
+        seed: Same seed, same interval.
+
+    Returns:
+        The interval; `n` counts the seeds.
+
+    Raises:
+        ValueError: If shapes differ, there is no seed, or a number is NaN or infinite.
+    """
+    _check_resampling(level, resamples)
+    centres, spread = (
+        np.atleast_2d(np.asarray(means, float)),
+        np.atleast_2d(np.asarray(errors, float)),
+    )
+    if centres.shape != spread.shape or centres.ndim != 2 or not centres.shape[1]:
+        raise ValueError(
+            f"means and errors must be (quantities, seeds) with at least one seed; got "
+            f"{centres.shape} and {spread.shape}"
+        )
+    if not (np.isfinite(centres).all() and np.isfinite(spread).all() and (spread >= 0).all()):
+        raise ValueError("means and errors must be finite, and errors at least 0")
+    if statistic is None and len(centres) > 1:
+        raise ValueError("several quantities need a statistic of them")
+    combine = statistic or (lambda mean: mean)
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(centres.shape[1], size=(resamples, centres.shape[1]))
+    noise = rng.standard_normal((len(centres), *drawn.shape))
+    values = combine(*(centres[:, drawn] + spread[:, drawn] * noise).mean(axis=2))
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    estimate = float(np.asarray(combine(*centres.mean(axis=1))))
+    return Interval(estimate, float(low), float(high), centres.shape[1])
 
 
 def clustered_error(

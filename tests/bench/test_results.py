@@ -27,7 +27,7 @@ def test_a_result_survives_its_file(tmp_path: Path):
     one.write(tmp_path / "new" / "result.json")
     assert RunResult.read(tmp_path / "new" / "result.json") == one
     data = json.loads((tmp_path / "new" / "result.json").read_text())
-    assert data["schema"] == 1 and data["run"] == "hill/sly/seed0"
+    assert data["schema"] == 2 and data["run"] == "hill/sly/seed0"
     assert data["versions"]["python"] and data["versions"]["numpy"] == np.__version__
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["result.json"]
 
@@ -75,8 +75,8 @@ def test_damaged_files_are_named_in_one_line(tmp_path: Path):
     path.write_bytes(b"\xff\xfe\x00")
     complaint("is not whole")
     path.write_text("[]")
-    complaint("has result schema None; this version of Feint reads 1")
-    path.write_text(whole.replace('"schema": 1', '"schema": 7'))
+    complaint("has result schema None; this version of Feint reads 2")
+    path.write_text(whole.replace('"schema": 2', '"schema": 7'))
     complaint("has result schema 7")
     path.write_text(whole.replace('"seed": 0', '"seed": "zero"'))
     complaint("seed: got 'zero'")
