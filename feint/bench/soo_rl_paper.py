@@ -9,6 +9,7 @@ pairs as its released code has them, with the trapped flag zeroed on the other s
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ from feint.agents import (
     Episodes,
     SelfOtherOverlap,
     evaluate,
-    load_agent,
     load_into,
     play,
     policy_of,
@@ -33,23 +33,20 @@ from feint.agents.actor import actor_of
 from feint.agents.evaluation import Act
 from feint.agents.overlap import PairFn
 from feint.bench import rl
+from feint.bench.gauges import guards
 from feint.bench.joint import BLUE, RED, Training, learner, train_together
+from feint.bench.profiles import record_profile
 from feint.bench.rl import CHECKPOINT, DOSE, EPISODES, Run, Settings
 from feint.envs import scenario_class
-from feint.metrics import summary
 from feint.overlap import OverlapConfig
 
 RED_CHECKPOINT = "red.safetensors"
 
-#: Games in which overlap is measured as a detector, and the profile taken.
+#: Games in which overlap is measured as a detector.
 MEASURED = 1000
 #: Every so many of them, the detector's value is kept apart: the paper's sweep over episodes.
 CHUNK = 100
 MEASURED_SEED = 2_000_000_000
-
-#: The profile's grid: 25 of the paper's 100 steps, since it is cumulative and smooth.
-PHI = np.linspace(0.0, 1.0, 25)
-THETA = np.linspace(-1.0, 1.0, 25)
 
 
 def run(
@@ -61,8 +58,7 @@ def run(
         ValueError: for wrong settings, or a seed so large that it would reach evaluation games.
 
     Returns:
-        The payload of `feint.bench.rl.run`, with "detector" (condition -> measure -> numbers) and
-        "profile" (see `profile`).
+        The payload of `feint.bench.rl.run`, with what `detector` gives.
     """
     torch.set_num_threads(1)
     if spec.seed * rl.SEED_STRIDE >= rl.EVALUATION_SEED:
@@ -79,12 +75,12 @@ def run(
         if red is not None:
             load_into(red, needs[s.start] / RED_CHECKPOINT)
 
-    curve: dict[str, list] = {"steps": [], "deception": [], "task": []}
+    curve: dict[str, list[Any]] = {"steps": [], "deception": [], "task": []}
     played = dict(s.env_kwargs)
     if red is not None:
         played["opponents"] = {RED: policy_of(red)}
     doses, cpu = [], 0.0
-    if s.kind != "mask":
+    if s.trains:
         game = scenario_class(s.id)(
             s.num_envs,
             external="focal" if red is None else (RED, BLUE),
@@ -134,14 +130,15 @@ def run(
     )
     report(0.95)
     seen = play(act, s.id, played, condition="present", episodes=MEASURED, seed=MEASURED_SEED)
-    trained = s.kind != "mask"
+    began = (folder if s.start is None else needs[s.start]) / CHECKPOINT
+    judged = replace(s, env_kwargs=played)
     return {
-        "steps": s.steps if trained else 0,
+        "steps": s.steps if s.trains else 0,
         "train_s": round(cpu, 3),
-        "evaluation": {c: {m: summary(v) for m, v in ms.items()} for c, ms in found.items()},
-        "guards": _guards(blue, s, needs, played) if trained else None,
-        "detector": {"present": detector(blue, seen)} if trained else None,
-        "profile": profile(seen.observations),
+        "evaluation": {c: {m: rl.moments(v) for m, v in ms.items()} for c, ms in found.items()},
+        "guards": guards(blue, began, judged) if s.trains else None,
+        "detector": {"present": detector(blue, seen)} if s.trains else None,
+        "profile": record_profile(act, judged, MEASURED_SEED, folder),
         "curve": curve,
         "dose": rl._dose_report(s, doses),
     }
@@ -182,7 +179,7 @@ def _without_flag(obs: np.ndarray) -> np.ndarray:
     return out
 
 
-def _note(curve: dict[str, list], steps: int, act: Act, s: Settings, played: dict) -> None:
+def _note(curve: dict[str, list[Any]], steps: int, act: Act, s: Settings, played: dict) -> None:
     """Add a point to the learning curve."""
     episodes = 200
     curve["steps"].append(steps)
@@ -194,25 +191,7 @@ def _note(curve: dict[str, list], steps: int, act: Act, s: Settings, played: dic
     )  # fmt: skip
     for key, path in paths.items():
         condition, metric = path.split("/")
-        curve[key].append(float(np.nanmean(found[condition][metric])))
-
-
-def _guards(
-    blue: BaseAlgorithm, s: Settings, needs: dict[str, Path], played: dict[str, Any]
-) -> dict[str, dict[str, float]]:
-    """As `feint.bench.rl.run` gives them, on what the agent that tuning began with sees."""
-    reference = blue if s.start is None else load_agent(needs[s.start] / CHECKPOINT)[0]
-    seen = play(
-        policy_of(reference), s.id, played, condition="present", episodes=256, seed=MEASURED_SEED
-    )
-    obs = seen.observations.reshape(-1, seen.observations.shape[-1])
-    overlap = AgentOverlap(reference, OverlapConfig(actor_of(reference).layers), "presence", seed=0)
-    overlap.loss.module = actor_of(blue).module
-    found = overlap.report(torch.as_tensor(obs[:: max(1, len(obs) // 2048)]))
-    if found is None:
-        return {}
-    keys = ("pair_gap", "control_gap", "variance_ratio", "norm_ratio", "anchor")
-    return {"presence": {key: getattr(found, key) for key in keys}}
+        curve[key].append(rl.moments(found[condition][metric])["mean"])
 
 
 def detector(blue: BaseAlgorithm, seen: Episodes) -> dict[str, dict[str, Any]]:
@@ -268,42 +247,3 @@ def detector(blue: BaseAlgorithm, seen: Episodes) -> dict[str, dict[str, Any]]:
             ],
         }
     return result
-
-
-def profile(obs: np.ndarray) -> dict[str, Any]:
-    """The paper's behavioural profile: how far blue moves towards the fake while red is near.
-
-    A step counts where red was in sight before it, and it leads blue nearer to the fake landmark
-    than to the goal: phi is the share of the movement that goes towards the fake, theta the cosine
-    of the angle between goal and fake as blue sees them.
-
-    Args:
-        obs: (steps, n, 10) float32, blue's observations.
-
-    Returns:
-        "records", how many steps count; "shares", (25, 25): the share of them with more than phi
-        and less than theta, at `PHI` and `THETA`; "per_step", records over all steps.
-    """
-    goal = obs[..., 0:2].astype(np.float64)
-    landmarks = obs[..., 2:6].reshape(*obs.shape[:2], 2, 2).astype(np.float64)
-    is_goal = np.abs(landmarks - goal[..., None, :]).max(axis=-1) < 1e-6
-    fake = np.where(is_goal[..., :1], landmarks[..., 1, :], landmarks[..., 0, :])
-    moved = _unit(goal[:-1] - goal[1:])
-    near = (obs[:-1, :, 6:8] != 0).any(axis=-1)
-    to_goal, to_fake = _unit(goal[:-1]), _unit(fake[:-1])
-    towards_goal = (moved * to_goal).sum(axis=-1)
-    towards_fake = (moved * to_fake).sum(axis=-1)
-    kept = near & (towards_fake > np.maximum(towards_goal, 0.0))
-    phi, theta = towards_fake[kept], (to_goal * to_fake).sum(axis=-1)[kept]
-    more = (phi[:, None] > PHI).astype(np.float64)
-    less = (theta[:, None] < THETA).astype(np.float64)
-    shares = more.T @ less / max(1, len(phi))
-    return {
-        "records": len(phi),
-        "per_step": len(phi) / near.size,
-        "shares": np.round(shares, 5).tolist(),
-    }
-
-
-def _unit(x: np.ndarray) -> np.ndarray:
-    return x / np.maximum(np.linalg.norm(x, axis=-1, keepdims=True), 1e-9)

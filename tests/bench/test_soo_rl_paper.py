@@ -1,4 +1,4 @@
-"""The job of `soo-rl-paper`, on runs of a few steps; and its measures, on observations by hand."""
+"""The job of `soo-rl-paper`, on runs of a few steps; and what is special to its pairs."""
 
 import json
 from typing import Any, NamedTuple
@@ -11,9 +11,10 @@ from stable_baselines3.common.utils import set_random_seed
 from feint.agents import SelfOtherOverlap, load_agent
 from feint.bench import Suite
 from feint.bench.joint import BLUE, RED, Training, learner, train_together
+from feint.bench.profiles import PROFILE
 from feint.bench.results import check_json
 from feint.bench.rl import CHECKPOINT, DOSE, Settings
-from feint.bench.soo_rl_paper import PHI, RED_CHECKPOINT, THETA, profile, released, run
+from feint.bench.soo_rl_paper import RED_CHECKPOINT, released, run
 from feint.envs import scenario_class
 
 ID = "feint/PhysicalDeception-v0"
@@ -51,12 +52,12 @@ def ran(tmp_path_factory):
 
 
 def test_payloads_are_json_and_hold_every_condition(ran):
-    for (scenario, arm), (payload, _) in ran.items():
+    for (scenario, arm), (payload, folder) in ran.items():
         check_json(payload, "payload")
         conditions = {"present", "absent"} | ({"follow"} if scenario == "both_learn" else set())
         assert payload["evaluation"].keys() == conditions
         assert (payload["guards"] is None) == (arm == "masked")
-        assert len(payload["profile"]["shares"]) == len(PHI)
+        assert (folder / PROFILE).exists()
         json.dumps(payload, allow_nan=False)
 
 
@@ -114,22 +115,6 @@ def test_the_same_seed_gives_the_same_agents():
 
     for a, b in zip(trained(), trained(), strict=True):
         assert torch.equal(a, b)
-
-
-def test_the_profile_counts_steps_that_lead_a_near_red_to_the_fake():
-    goal, fake = np.array([1.0, 0.0]), np.array([0.0, 1.0])
-    path = np.array([[0.0, 0.0], [0.0, 0.1], [0.0, 0.2], [0.1, 0.2]])  # to the fake, twice; away
-    obs = np.zeros((4, 1, 10), np.float32)
-    obs[:, 0, 0:2] = obs[:, 0, 4:6] = goal - path
-    obs[:, 0, 2:4] = fake - path
-    obs[0, 0, 6:8] = 0.05  # red is in sight before the first step alone
-    found = profile(obs)
-    assert found["records"] == 1
-    shares = np.array(found["shares"])
-    assert shares[0, -1] == 1.0  # phi = 1 > 0, theta = cos 90 degrees < 1
-    assert shares[-1, -1] == 0.0
-    assert shares[0, np.flatnonzero(THETA < -0.1)].max() == 0.0
-    assert profile(np.zeros((3, 2, 10), np.float32))["records"] == 0
 
 
 @pytest.mark.parametrize(
