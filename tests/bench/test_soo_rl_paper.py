@@ -1,7 +1,8 @@
 """The job of `soo-rl-paper`, on runs of a few steps; and what is special to its pairs."""
 
 import json
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,11 +19,12 @@ from feint.bench.soo_rl_paper import RED_CHECKPOINT, released, run
 from feint.envs import scenario_class
 
 ID = "feint/PhysicalDeception-v0"
-PAPER = {"rules": "soo"}
-TINY = {"steps": 600, "num_envs": 4, "episodes": 8, "curve_points": 2}
+PAPER: dict[str, Any] = {"rules": "soo"}
+TINY: dict[str, Any] = {"steps": 600, "num_envs": 4, "episodes": 8, "curve_points": 2}
 
 
-class Spec(NamedTuple):
+@dataclass
+class Spec:
     scenario: str
     arm: str
     seed: int
@@ -95,7 +97,7 @@ def test_released_pairs_differ_from_the_paper_s_in_the_flag_alone():
     obs[:, 8:] = 1.0
     obs[:4, 6:8] = 0.0
     me, other, valid = released(settings)(obs)
-    assert valid.tolist() == [True] * 4 + [False] * 2
+    assert valid is not None and valid.tolist() == [True] * 4 + [False] * 2
     assert (me == obs).all()
     assert (other[:, 8:] == 0).all()
     assert (other[:4, 6:8] != 0).any(axis=1).all()
