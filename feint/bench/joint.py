@@ -89,7 +89,7 @@ def learner(
     """A TD3 for red or blue: the actor starts near zero, as the paper's does.
 
     The other's place is small numbers (at most the sight radius), and the paper normalises its
-    inputs by batch; here the weights on it start ten times larger in place of that.
+    inputs by batch; here the weights on it start larger by 5 / radius in place of that.
     """
     chosen = algorithm("td3")
     model = TD3(
@@ -115,7 +115,7 @@ def learner(
             assert isinstance(net, nn.Sequential)
             first = net[0]
             assert isinstance(first, nn.Linear)
-            first.weight[:, other] *= 10.0
+            first.weight[:, other] *= 5.0 / game.params.sight
         last = policy.actor.mu[-2]
         assert isinstance(last, nn.Linear)
         for parameter in last.parameters():
