@@ -62,8 +62,8 @@ class SelfOtherOverlap(Regularizer):
             `feint.overlap.layer_names(model.policy)` lists them.
         distance: see `feint.overlap.DISTANCES`.
         detach: which side is the target: "self" (directed), "other", or "none" (the paper).
-        anchor: what protects the self side: "kl", "relative_mse" or "none". The reference is the
-            policy as it is when training begins.
+        anchor: what protects the self side: "kl", "mse" (the paper), "relative_mse" or "none". The
+            reference is the policy as it is when training begins.
         anchor_coef: weight of the anchor, relative to the overlap term.
         anchor_bystanders: anchor also the observations that have no pair (the other is not there,
             or somebody else is), so that overlap changes nothing but the other side. With forked

@@ -12,6 +12,7 @@ from feint.overlap.distance import distance
 
 ANCHORS: dict[str, str] = {
     "kl": "KL of the reference's outputs to the current ones on the self side",
+    "mse": "squared change of the outputs on the self side (the paper's capability term)",
     "relative_mse": "squared change of the compared activations, relative to their mean square",
     "none": "nothing holds the self side",
 }

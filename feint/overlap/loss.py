@@ -105,7 +105,7 @@ class OverlapLoss:
         if config.anchor != "none":
             self.reference = copy.deepcopy(module).eval().requires_grad_(False)
         self._sham = find_sham(config.sham)
-        self._stop = config.anchor != "kl" and not self._sham.needs_outputs
+        self._stop = config.anchor not in ("kl", "mse") and not self._sham.needs_outputs
         self._detach = self._sham.detach or config.detach
 
     def __call__(self, pairs: Pairs, dose: float | None = None) -> OverlapTerms:
@@ -235,9 +235,11 @@ class OverlapLoss:
         """The anchor of one side, given what the reference makes of it."""
         if self.config.anchor == "relative_mse":
             return relative_mse(self.pool(side), self.pool(reference))
-        assert side.outputs is not None and reference.outputs is not None  # "kl" never stops early
+        assert side.outputs is not None and reference.outputs is not None  # these never stop early
         now = pool(side.outputs, "masked", side.mask)
         then = pool(reference.outputs, "masked", side.mask)
+        if self.config.anchor == "mse":
+            return distance(now, then, "mse")
         return kl_anchor(now, then) if self.outputs == "logits" else value_anchor(now, then)
 
     def _dose_scale(self, overlap: Tensor, dose: float) -> float:

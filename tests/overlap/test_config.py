@@ -34,7 +34,7 @@ def test_distances_of_outputs_need_no_layers(kind):
         ({"distance": "mes"}, r"unknown distance 'mes'; did you mean 'mse'\? choose from: mse, "),
         ({"pooling": "max"}, r"unknown pooling 'max';.* choose from: all, masked, mean, last_n"),
         ({"detach": "slef"}, r"unknown detach 'slef'; did you mean 'self'\?"),
-        ({"anchor": "l2"}, r"unknown anchor 'l2';.* choose from: kl, relative_mse, none"),
+        ({"anchor": "l2"}, r"unknown anchor 'l2';.* choose from: kl, mse, relative_mse, none"),
         ({"sham": "shuffle"}, r"unknown sham 'shuffle'; did you mean 'shuffled'\?.* none, "),
         ({"last_n": 0}, r"last_n must be at least 1, got 0"),
         ({"sham": "reverse", "detach": "other"}, r"is the treatment itself; use detach='self'"),

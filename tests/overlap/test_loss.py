@@ -73,7 +73,9 @@ def test_self_and_other_share_one_forward():
     assert sizes == [14]
 
 
-@pytest.mark.parametrize(("anchor", "reached"), [("none", 0), ("relative_mse", 0), ("kl", 1)])
+@pytest.mark.parametrize(
+    ("anchor", "reached"), [("none", 0), ("relative_mse", 0), ("kl", 1), ("mse", 1)]
+)
 def test_the_forward_ends_early_where_nothing_above_is_needed(anchor, reached):
     net, calls = mlp(), []
     overlap = OverlapLoss(net, replace(CONFIG, anchor=anchor))
@@ -86,6 +88,14 @@ def test_the_value_anchor_is_relative_to_the_reference_variance():
     net, overlap = built(outputs="values")
     before, now = mlp()(ME), net(ME)
     wanted = ((now - before) ** 2).mean() / before.var(0, unbiased=False).mean()
+    terms = overlap(PAIRS)
+    assert torch.allclose(terms.anchor, wanted) and wanted > 0
+    assert_same_gradients(net, terms.anchor, wanted)
+
+
+def test_the_mse_anchor_is_the_plain_change_of_the_outputs():
+    net, overlap = built(replace(CONFIG, anchor="mse"))
+    wanted = ((net(ME) - mlp()(ME)) ** 2).mean()
     terms = overlap(PAIRS)
     assert torch.allclose(terms.anchor, wanted) and wanted > 0
     assert_same_gradients(net, terms.anchor, wanted)
