@@ -175,7 +175,7 @@ def decode_discrete(actions, columns, forces):
 
 
 @kernel
-def advance(arrays, numbers, players, forces, active, rewards):
+def advance(arrays, numbers, sizes, players, forces, active, rewards):
     """Move the active games one step on; `rewards` is (A, num_envs) and zero elsewhere.
 
     Each phase loops over the games itself: a call per game would count references to every array.
@@ -185,12 +185,12 @@ def advance(arrays, numbers, players, forces, active, rewards):
     if params.rules == SOO:
         _move_velocity_first(state, forces, active)
     else:
-        _move_position_first(state, params, forces, active)
+        _move_position_first(state, params, sizes[0], forces, active)
     if params.rules != MPE:
         _spring_trap(state, params, active)
     if players[RED] == BAYES:
         _update_evidence(state, params, active)
-    _reward(state, params, active, rewards)
+    _reward(state, params, sizes[0], active, rewards)
 
 
 @kernel
@@ -247,26 +247,23 @@ def _best_two(evidence, i):
 
 
 @kernel
-def _moves(present, trapped, active, i, a):
-    """Whether agent `a` of game `i` moves at all (without branches)."""
-    return active[i] & ((a != RED) | (present[i] & (trapped[i] == NOT_TRAPPED)))
-
-
-@kernel
-def _move_position_first(state, params, forces, active):
+def _move_position_first(state, params, blues, forces, active):
     """MPE2's order of operations: positions move with the old velocity."""
-    pos, vel, present, trapped = state.pos, state.vel, state.present, state.trapped
-    half_width = params.half_width
-    for a in range(pos.shape[1]):
-        for d in range(2):
-            # Games innermost, with one result a loop: the compiler vectorises these two.
-            for i in range(active.size):
-                x = pos[i, a, d] + vel[i, a, d] * DT
-                x = min(max(x, -half_width), half_width)
-                pos[i, a, d] = x if _moves(present, trapped, active, i, a) else pos[i, a, d]
-            for i in range(active.size):
-                v = vel[i, a, d] * (1.0 - DAMPING) + forces[i, a, d] * FORCE * DT
-                vel[i, a, d] = v if _moves(present, trapped, active, i, a) else vel[i, a, d]
+    pos, vel, wall = state.pos, state.vel, params.half_width
+    for i in range(active.size):
+        if not active[i]:
+            continue
+        free = state.present[i] & (state.trapped[i] == NOT_TRAPPED)
+        for a in range(1 + len(blues)):
+            if a == RED and not free:
+                continue
+            vx, vy = vel[i, a, 0], vel[i, a, 1]
+            x, y = pos[i, a, 0] + vx * DT, pos[i, a, 1] + vy * DT
+            vx = vx * (1.0 - DAMPING) + forces[i, a, 0] * FORCE * DT
+            vy = vy * (1.0 - DAMPING) + forces[i, a, 1] * FORCE * DT
+            x, y = min(max(x, -wall), wall), min(max(y, -wall), wall)
+            pos[i, a, 0], pos[i, a, 1] = x, y
+            vel[i, a, 0], vel[i, a, 1] = vx, vy
 
 
 @kernel
@@ -327,18 +324,18 @@ def _update_evidence(state, params, active):
 
 
 @kernel
-def _reward(state, params, active, rewards):
+def _reward(state, params, blues, active, rewards):
     pos, landmarks = state.pos, state.landmarks
     for i in range(active.size):
         if not active[i]:
             continue
-        goal, present, trapped = state.goal[i], state.present[i], state.trapped[i]
+        goal, present, trapped = np.uint64(state.goal[i]), state.present[i], state.trapped[i]
         red_distance = _distance(pos, landmarks, i, RED, goal)
         nearest = math.inf
-        for a in range(1, pos.shape[1]):
-            away = _distance(pos, landmarks, i, a, goal)
+        for g in range(len(blues)):
+            away = _distance(pos, landmarks, i, 1 + g, goal)
             nearest = min(nearest, away)
-            state.arrived[i, a - 1] |= away < AT_LANDMARK
+            state.arrived[i, g] |= away < AT_LANDMARK
         # A red that cannot learn from blue gives blue nothing to gain by misleading it.
         watching = present and not state.blind[i]
         blue = -params.own_distance * nearest
@@ -349,7 +346,7 @@ def _reward(state, params, active, rewards):
             blue += params.red_distance * red_distance
             if red_distance < AT_LANDMARK:
                 blue -= params.red_at_goal
-            if trapped != NOT_TRAPPED and trapped != goal:
+            if trapped != NOT_TRAPPED and trapped != state.goal[i]:
                 blue += params.red_at_fake
         red = -red_distance
         if params.rules != MPE:
@@ -360,122 +357,92 @@ def _reward(state, params, active, rewards):
                 red = 5.0 * (red_distance < AT_LANDMARK) + 1.0 * (gap < params.sight)
             else:
                 red = params.scale * (2.0 * (red_distance < AT_LANDMARK) - red_distance)
-        for a in range(1, pos.shape[1]):
-            rewards[a, i] = params.scale * blue
+        for g in range(len(blues)):
+            rewards[1 + g, i] = params.scale * blue
         rewards[RED, i] = red if present else 0.0
 
 
 @kernel
-def observe(arrays, numbers, agents, games, outs):
-    """Write what each of `agents` sees in `games` into its (k, ...) array; columns: see the page.
-
-    Two columns at a time, for all games: such short loops run faster than one over whole rows.
-    """
+def observe(arrays, numbers, sizes, agents, games, outs):
+    """Write what each of `agents` sees in `games` into its (k, ...) array; columns: see the page."""
     state, params = State(*arrays), numbers[0]
     for index in range(agents.size):
         if agents[index] == RED:
-            _observe_red(state, params, games, outs[index])
+            _observe_red(state, params, sizes, games, outs[index])
         else:
-            _observe_blue(state, params, agents[index], games, outs[index])
+            _observe_blue(state, params, sizes, agents[index], games, outs[index])
 
 
 @kernel
-def _write_place(out, c, games, points, k, pos, agent):
-    """Columns `c` and `c + 1`: where `agent` sees point `k`."""
+def _put(out, j, c, x, y):
+    """Columns `c` and `c + 1`; both values are there before either is written: one instruction."""
+    out[j, c] = x
+    out[j, c + 1] = y
+
+
+@kernel
+def _observe_blue(state, params, sizes, agent, games, out):
+    blues, marks = sizes
+    pos, landmarks = state.pos, state.landmarks
+    rules, facing, flag = params.rules, params.facing, params.flag
+    reach = params.sight * params.sight
+    me = np.uint64(agent)
     for j in range(games.size):
         i = np.uint64(games[j])  # unsigned: it needs no test for negative indices
-        out[j, c] = points[i, k, 0] - pos[i, agent, 0]
-        out[j, c + 1] = points[i, k, 1] - pos[i, agent, 1]
-
-
-@kernel
-def _write_seen(out, c, games, pos, k, agent, sight, flag, needed):
-    """As `_write_place`, of agent `k`; zeros out of sight, or where `flag` is not as `needed`."""
-    for j in range(games.size):
-        i = np.uint64(games[j])
-        seen = (flag[i] == needed) & _in_sight(pos, i, k, agent, sight)
-        out[j, c] = pos[i, k, 0] - pos[i, agent, 0] if seen else 0.0
-        out[j, c + 1] = pos[i, k, 1] - pos[i, agent, 1] if seen else 0.0
-
-
-@kernel
-def _in_sight(pos, i, j, k, sight):
-    dx = pos[i, j, 0] - pos[i, k, 0]
-    dy = pos[i, j, 1] - pos[i, k, 1]
-    return dx * dx + dy * dy <= sight * sight
-
-
-@kernel
-def _observe_blue(state, params, agent, games, out):
-    pos, landmarks = state.pos, state.landmarks
-    for j in range(games.size):
-        i = np.uint64(games[j])
+        x, y = pos[i, me, 0], pos[i, me, 1]
         goal = np.uint64(state.goal[i])
-        out[j, 0] = landmarks[i, goal, 0] - pos[i, agent, 0]
-        out[j, 1] = landmarks[i, goal, 1] - pos[i, agent, 1]
-    c = 2
-    for k in range(landmarks.shape[1]):
-        _write_place(out, c, games, landmarks, k, pos, agent)
+        _put(out, j, 0, landmarks[i, goal, 0] - x, landmarks[i, goal, 1] - y)
+        c = 2
+        for k in range(len(marks)):
+            _put(out, j, c, landmarks[i, k, 0] - x, landmarks[i, k, 1] - y)
+            c += 2
+        dx, dy = pos[i, RED, 0] - x, pos[i, RED, 1] - y
+        seen = state.present[i] & (dx * dx + dy * dy <= reach)
+        if facing:  # red's head and tail, which show where it looks
+            heading = math.atan2(-dy, -dx) + state.heading[i]
+            hx, hy = HALF_LENGTH * math.cos(heading), HALF_LENGTH * math.sin(heading)
+            _put(out, j, c, dx + hx if seen else 0.0, dy + hy if seen else 0.0)
+            c += 2
+            dx, dy = dx - hx, dy - hy
+        _put(out, j, c, dx if seen else 0.0, dy if seen else 0.0)
         c += 2
-    if params.facing:
-        _write_head_and_tail(state, params, agent, games, out, c)
-        c += 4
-    else:
-        _write_seen(out, c, games, pos, RED, agent, params.sight, state.present, True)
-        c += 2
-    if params.rules == MPE:
-        for b in range(1, pos.shape[1]):
-            if b != agent:
-                _write_place(out, c, games, pos, b, pos, agent)
+        if rules == MPE:
+            for m in range(len(blues) - 1):
+                mate = m + 1 + (m + 1 >= agent)
+                _put(out, j, c, pos[i, mate, 0] - x, pos[i, mate, 1] - y)
                 c += 2
-        return
-    for j in range(games.size):
-        i = games[j]
-        trapped = 1.0 if state.trapped[i] != NOT_TRAPPED else 0.0
-        if params.rules == SOO:
-            out[j, c] = out[j, c + 1] = trapped
             continue
-        seen = state.present[i] and _in_sight(pos, i, RED, agent, params.sight)
-        out[j, c] = 1.0 if seen else 0.0
-        out[j, c + 1] = trapped
-        out[j, c + 2] = state.vel[i, agent, 0]
-        out[j, c + 3] = state.vel[i, agent, 1]
-        if params.flag:
+        trapped = 1.0 if state.trapped[i] != NOT_TRAPPED else 0.0
+        if rules == SOO:
+            _put(out, j, c, trapped, trapped)
+            continue
+        _put(out, j, c, 1.0 if seen else 0.0, trapped)
+        _put(out, j, c + 2, state.vel[i, me, 0], state.vel[i, me, 1])
+        if flag:
             out[j, c + 4] = 1.0 if seen and not state.blind[i] else 0.0
 
 
 @kernel
-def _write_head_and_tail(state, params, agent, games, out, c):
-    """Columns `c` to `c + 3`: red's head and tail, which show where it looks."""
-    pos = state.pos
-    for j in range(games.size):
-        i = games[j]
-        seen = state.present[i] and _in_sight(pos, i, RED, agent, params.sight)
-        rx, ry = pos[i, RED, 0] - pos[i, agent, 0], pos[i, RED, 1] - pos[i, agent, 1]
-        heading = math.atan2(-ry, -rx) + state.heading[i]
-        hx, hy = HALF_LENGTH * math.cos(heading), HALF_LENGTH * math.sin(heading)
-        out[j, c] = rx + hx if seen else 0.0
-        out[j, c + 1] = ry + hy if seen else 0.0
-        out[j, c + 2] = rx - hx if seen else 0.0
-        out[j, c + 3] = ry - hy if seen else 0.0
-
-
-@kernel
-def _observe_red(state, params, games, out):
+def _observe_red(state, params, sizes, games, out):
+    blues, marks = sizes
     pos, landmarks = state.pos, state.landmarks
-    c = 0
-    for k in range(landmarks.shape[1]):
-        _write_place(out, c, games, landmarks, k, pos, RED)
-        c += 2
-    for b in range(1, pos.shape[1]):
-        _write_seen(out, c, games, pos, b, RED, params.sight, state.blind, False)
-        c += 2
-    if params.rules == LURE:
-        for j in range(games.size):
-            i = games[j]
+    lure, reach = params.rules == LURE, params.sight * params.sight
+    for j in range(games.size):
+        i = np.uint64(games[j])
+        x, y = pos[i, RED, 0], pos[i, RED, 1]
+        c = 0
+        for k in range(len(marks)):
+            _put(out, j, c, landmarks[i, k, 0] - x, landmarks[i, k, 1] - y)
+            c += 2
+        sees = not state.blind[i]
+        for b in range(1, 1 + len(blues)):
+            dx, dy = pos[i, b, 0] - x, pos[i, b, 1] - y
+            seen = sees & (dx * dx + dy * dy <= reach)
+            _put(out, j, c, dx if seen else 0.0, dy if seen else 0.0)
+            c += 2
+        if lure:
             out[j, c] = 1.0 if state.trapped[i] != NOT_TRAPPED else 0.0
-            out[j, c + 1] = state.vel[i, RED, 0]
-            out[j, c + 2] = state.vel[i, RED, 1]
+            _put(out, j, c + 1, state.vel[i, RED, 0], state.vel[i, RED, 1])
 
 
 @kernel

@@ -220,6 +220,7 @@ class PhysicalDeception(Scenario):
         self._spaces = {a: (self._observation_box(a), self._action_box()) for a in self.agents}
         self.state = self._empty_state()
         self._arrays = tuple(self.state)
+        self._sizes = (tuple(range(num_good)), tuple(range(self.num_landmarks)))
 
     # -- construction -------------------------------------------------------------------------
 
@@ -267,10 +268,9 @@ class PhysicalDeception(Scenario):
     def _empty_state(self) -> dynamics.State:
         n, a, k = self.num_envs, len(self.agents), self.num_landmarks
         return dynamics.State(
-            # Fortran order: neighbouring games lie side by side, for the kernels' inner loops.
-            pos=np.zeros((n, a, 2), order="F"),
-            vel=np.zeros((n, a, 2), order="F"),
-            landmarks=np.zeros((n, k, 2), order="F"),
+            pos=np.zeros((n, a, 2)),
+            vel=np.zeros((n, a, 2)),
+            landmarks=np.zeros((n, k, 2)),
             goal=np.zeros(n, np.int64),
             present=np.zeros(n, np.bool_),
             blind=np.zeros(n, np.bool_),
@@ -343,7 +343,7 @@ class PhysicalDeception(Scenario):
         return 5 if self.rules == "mpe" else 2
 
     def _advance(self, actions: np.ndarray, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        forces = np.empty((self.num_envs, len(self.agents), 2), order="F")
+        forces = np.empty((self.num_envs, len(self.agents), 2))
         self._decode("actions", actions, self._columns, forces)
         for agent, act in self._opponents.items():
             if agent not in self.external:
@@ -354,7 +354,9 @@ class PhysicalDeception(Scenario):
                 width = 2 if chosen.shape[-1:] == (2,) else self._action_width()
                 self._decode(name, self._legal(name, chosen, 1, width), column, forces)
         rewards = np.zeros((len(self.agents), self.num_envs))
-        dynamics.advance(self._arrays, self._numbers, self._players, forces, active, rewards)
+        dynamics.advance(
+            self._arrays, self._numbers, self._sizes, self._players, forces, active, rewards
+        )
         return rewards, np.zeros(self.num_envs, np.bool_)
 
     def _decode(
@@ -375,7 +377,7 @@ class PhysicalDeception(Scenario):
         columns = self._columns
         if agents is not self.external:
             columns = np.array([self.agents.index(agent) for agent in agents])
-        dynamics.observe(self._arrays, self._numbers, columns, games, outs)
+        dynamics.observe(self._arrays, self._numbers, self._sizes, columns, games, outs)
 
     def blind(self, games: np.ndarray | None = None) -> None:
         """From now on red learns nothing from blue in `games` (all by default)."""
