@@ -49,9 +49,48 @@ class State(NamedTuple):
     arrived: np.ndarray  #: (num_envs, A - 1) bool, blue has been at its goal
 
 
-# The public kernels take a state as a plain tuple and the rules as a record (`Params.record`):
-# numba takes those in much faster than NamedTuples, which matters in small batches.
+# A state lies in three blocks of memory, since each array that numba takes in costs time, which
+# matters in small batches; the rules come as a record (`Params.record`) for the same reason.
+# `sizes` are two tuples as long as there are blues and landmarks: numba knows their lengths when it
+# compiles, so that loops over them unroll.
 # Points are named by (array, game, index): a sliced view costs reference counts in numba.
+
+
+def memory(num_envs, sizes):
+    """The blocks that hold the state of `num_envs` games: float64, int64 and bool, all zero."""
+    g, k = len(sizes[0]), len(sizes[1])
+    floats = 4 * (1 + g) + 2 * k + 1 + k + g * k
+    return (
+        np.zeros(num_envs * floats),
+        np.zeros(num_envs * 3, np.int64),
+        np.zeros(num_envs * (2 + g), np.bool_),
+    )
+
+
+@kernel
+def unpack(memory, sizes):
+    """The state, as views of the blocks that hold it."""
+    floats, integers, flags = memory
+    g, k, n = len(sizes[0]), len(sizes[1]), integers.size // 3
+    a = 1 + g
+    vel, landmarks = 2 * a * n, 4 * a * n
+    heading = landmarks + 2 * k * n
+    evidence = heading + n
+    start = evidence + k * n
+    return State(
+        floats[:vel].reshape((n, a, 2)),
+        floats[vel:landmarks].reshape((n, a, 2)),
+        floats[landmarks:heading].reshape((n, k, 2)),
+        integers[:n],
+        flags[:n],
+        flags[n : 2 * n],
+        floats[heading:evidence],
+        integers[n : 2 * n],
+        integers[2 * n :],
+        floats[evidence:start].reshape((n, k)),
+        floats[start:].reshape((n, g, k)),
+        flags[2 * n :].reshape((n, g)),
+    )
 
 
 @kernel
@@ -63,12 +102,12 @@ def _distance(a, b, i, j, k):
 
 
 @kernel
-def begin(arrays, clock, numbers, games):
+def begin(memory, numbers, sizes, seeds, episodes, games):
     """Draw the initial state of the games in `games`, an array of their indices."""
-    state, params = State(*arrays), numbers[0]
-    _draw_hidden(state, clock, params, games)
-    _place_landmarks(state, clock, params, games)
-    _place_agents(state, clock, params, games)
+    state, params = unpack(memory, sizes), numbers[0]
+    _draw_hidden(state, seeds, episodes, params, games)
+    _place_landmarks(state, seeds, episodes, params, games)
+    _place_agents(state, seeds, episodes, params, games)
     for i in games:
         for g in range(state.arrived.shape[1]):
             for k in range(state.landmarks.shape[1]):
@@ -79,10 +118,10 @@ def begin(arrays, clock, numbers, games):
 
 
 @kernel
-def _draw_hidden(state, clock, params, games):
+def _draw_hidden(state, seeds, episodes, params, games):
     num_landmarks = state.landmarks.shape[1]
     for i in games:
-        goal, present, blind, target = uniform4(clock.seed[i], clock.episode[i], 0, 0)
+        goal, present, blind, target = uniform4(seeds[i], episodes[i], 0, 0)
         state.goal[i] = int(goal * num_landmarks)
         state.present[i] = present >= params.absent_rate
         state.blind[i] = blind < params.blind_rate
@@ -92,7 +131,7 @@ def _draw_hidden(state, clock, params, games):
             state.evidence[i, k] = 0.0
         if params.facing:
             # A watching red looks at blue within the cone, a blind one anywhere outside of it.
-            turn, side, _, _ = uniform4(clock.seed[i], clock.episode[i], 0, 1)
+            turn, side, _, _ = uniform4(seeds[i], episodes[i], 0, 1)
             half = (
                 FACING_CONE + turn * (math.pi - FACING_CONE)
                 if state.blind[i]
@@ -102,7 +141,7 @@ def _draw_hidden(state, clock, params, games):
 
 
 @kernel
-def _place_landmarks(state, clock, params, games):
+def _place_landmarks(state, seeds, episodes, params, games):
     num_landmarks = state.landmarks.shape[1]
     reach = 0.825 if params.rules == SOO else 1.0
     apart = 0.6 if params.rules == LURE else 0.0
@@ -110,7 +149,7 @@ def _place_landmarks(state, clock, params, games):
         slot = 1000
         for k in range(0, num_landmarks, 2):
             for _ in range(64):
-                a, b, c, d = uniform4(clock.seed[i], clock.episode[i], 0, slot)
+                a, b, c, d = uniform4(seeds[i], episodes[i], 0, slot)
                 slot += 1
                 ax, ay = reach * (2.0 * a - 1.0), reach * (2.0 * b - 1.0)
                 bx, by = reach * (2.0 * c - 1.0), reach * (2.0 * d - 1.0)
@@ -122,12 +161,12 @@ def _place_landmarks(state, clock, params, games):
 
 
 @kernel
-def _place_agents(state, clock, params, games):
+def _place_agents(state, seeds, episodes, params, games):
     pos, vel, num_agents = state.pos, state.vel, state.pos.shape[1]
     reach = 0.825 if params.rules == SOO else 1.0
     for i in games:
         for a in range(0, num_agents, 2):
-            u, v, w, z = uniform4(clock.seed[i], clock.episode[i], 0, 100 + a)
+            u, v, w, z = uniform4(seeds[i], episodes[i], 0, 100 + a)
             pos[i, a, 0], pos[i, a, 1] = reach * (2.0 * u - 1.0), reach * (2.0 * v - 1.0)
             if a + 1 < num_agents:
                 pos[i, a + 1, 0] = reach * (2.0 * w - 1.0)
@@ -135,14 +174,14 @@ def _place_agents(state, clock, params, games):
         for a in range(num_agents):
             vel[i, a, 0] = vel[i, a, 1] = 0.0
         if params.rules == SOO:  # blue starts in red's sight
-            angle, radius, _, _ = uniform4(clock.seed[i], clock.episode[i], 0, 2)
+            angle, radius, _, _ = uniform4(seeds[i], episodes[i], 0, 2)
             angle, radius = 2.0 * math.pi * angle, min(params.sight, reach) * radius
             x = pos[i, RED, 0] + radius * math.cos(angle)
             y = pos[i, RED, 1] + radius * math.sin(angle)
             pos[i, 1, 0] = min(max(x, -reach), reach)
             pos[i, 1, 1] = min(max(y, -reach), reach)
         elif params.on_path_rate > 0.0:
-            path, along, _, _ = uniform4(clock.seed[i], clock.episode[i], 0, 2)
+            path, along, _, _ = uniform4(seeds[i], episodes[i], 0, 2)
             if path < params.on_path_rate:
                 k = int(path / params.on_path_rate * state.landmarks.shape[1])
                 share = 0.35 + 0.4 * along
@@ -175,12 +214,21 @@ def decode_discrete(actions, columns, forces):
 
 
 @kernel
-def advance(arrays, numbers, sizes, players, forces, active, rewards):
+def advance(memory, numbers, sizes, players, columns, moves, forces, active, rewards):
     """Move the active games one step on; `rewards` is (A, num_envs) and zero elsewhere.
 
     Each phase loops over the games itself: a call per game would count references to every array.
+
+    Args:
+        columns: the agents, (c,) int64, whose discrete actions are in `moves`, (num_envs, c) int64;
+            the others' forces are in `forces`, (num_envs, A, 2), or made by a script.
+
+    Returns:
+        Whether all moves are legal; if not, nothing has changed.
     """
-    state, params = State(*arrays), numbers[0]
+    if not decode_discrete(moves, columns, forces):
+        return False
+    state, params = unpack(memory, sizes), numbers[0]
     _play_scripts(state, params, players, forces, active)
     if params.rules == SOO:
         _move_velocity_first(state, forces, active)
@@ -191,6 +239,7 @@ def advance(arrays, numbers, sizes, players, forces, active, rewards):
     if players[RED] == BAYES:
         _update_evidence(state, params, active)
     _reward(state, params, sizes[0], active, rewards)
+    return True
 
 
 @kernel
@@ -363,9 +412,9 @@ def _reward(state, params, blues, active, rewards):
 
 
 @kernel
-def observe(arrays, numbers, sizes, agents, games, outs):
+def observe(memory, numbers, sizes, agents, games, outs):
     """Write what each of `agents` sees in `games` into its (k, ...) array; columns: see the page."""
-    state, params = State(*arrays), numbers[0]
+    state, params = unpack(memory, sizes), numbers[0]
     for index in range(agents.size):
         if agents[index] == RED:
             _observe_red(state, params, sizes, games, outs[index])
@@ -446,14 +495,14 @@ def _observe_red(state, params, sizes, games, out):
 
 
 @kernel
-def label(arrays, numbers, games, belief, blues, others):
+def label(memory, numbers, sizes, games, belief, blues, others):
     """The outside observer's belief in the goal for each blue, and where everybody is.
 
     Row `j` of the outputs is game `games[j]`: `belief` (k, A - 1); `blues` (3, k, A - 1): misled,
     deciding, at the goal; `others` (5, k): red watches, is at the goal, is at a fake, can move, is
     close to blue and can move.
     """
-    state, params = State(*arrays), numbers[0]
+    state, params = unpack(memory, sizes), numbers[0]
     pos, landmarks, start = state.pos, state.landmarks, state.start_distance
     num_landmarks, close_radius = landmarks.shape[1], params.close_radius
     for j in range(games.size):
