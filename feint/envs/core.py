@@ -315,9 +315,7 @@ class Scenario(abc.ABC):
         rewards, terminated = self._advance(actions, active)
         truncated = np.empty(self.num_envs, np.bool_)
         frozen = self.autoreset == "freeze"
-        ended = _tick(
-            clock.step, clock.done, active, terminated, truncated, self.max_steps, frozen
-        )
+        ended = _tick(clock.step, clock.done, active, terminated, truncated, self.max_steps, frozen)
         if waiting and self.autoreset == "next_step":
             self._start(np.flatnonzero(~active))
         final = None

@@ -51,8 +51,8 @@ class State(NamedTuple):
 
 # A state lies in three blocks of memory, since each array that numba takes in costs time, which
 # matters in small batches; the rules come as a record (`Params.record`) for the same reason.
-# `sizes` are two tuples as long as there are blues and landmarks: numba knows their lengths when it
-# compiles, so that loops over them unroll.
+# `sizes` are three tuples, as long as there are blues, as there are landmarks, and as the number of
+# the rules: numba knows lengths when it compiles, so that loops unroll and other rules' code goes.
 # Points are named by (array, game, index): a sliced view costs reference counts in numba.
 
 
@@ -219,9 +219,8 @@ def advance(memory, numbers, sizes, players, columns, moves, forces, active, rew
 
     Each phase loops over the games itself: a call per game would count references to every array.
 
-    Args:
-        columns: the agents, (c,) int64, whose discrete actions are in `moves`, (num_envs, c) int64;
-            the others' forces are in `forces`, (num_envs, A, 2), or made by a script.
+    `moves`, (num_envs, c) int64, are the discrete actions of the agents in `columns`; all other
+    agents' forces are in `forces`, (num_envs, A, 2), or made by a script.
 
     Returns:
         Whether all moves are legal; if not, nothing has changed.
@@ -230,15 +229,15 @@ def advance(memory, numbers, sizes, players, columns, moves, forces, active, rew
         return False
     state, params = unpack(memory, sizes), numbers[0]
     _play_scripts(state, params, players, forces, active)
-    if params.rules == SOO:
+    if len(sizes[2]) == SOO:
         _move_velocity_first(state, forces, active)
     else:
         _move_position_first(state, params, sizes[0], forces, active)
-    if params.rules != MPE:
+    if len(sizes[2]) != MPE:
         _spring_trap(state, params, active)
     if players[RED] == BAYES:
         _update_evidence(state, params, active)
-    _reward(state, params, sizes[0], active, rewards)
+    _reward(state, params, sizes, active, rewards)
     return True
 
 
@@ -373,47 +372,71 @@ def _update_evidence(state, params, active):
 
 
 @kernel
-def _reward(state, params, blues, active, rewards):
+def _goal_distances(state, blues, distances):
+    """Everybody's distance to the goal, (A, num_envs); the roots apart, as they go four at once."""
     pos, landmarks = state.pos, state.landmarks
+    for i in range(distances.shape[1]):
+        goal = np.uint64(state.goal[i])
+        x, y = landmarks[i, goal, 0], landmarks[i, goal, 1]
+        for a in range(1 + blues):
+            dx, dy = pos[i, a, 0] - x, pos[i, a, 1] - y
+            distances[a, i] = dx * dx + dy * dy
+    for a in range(1 + blues):
+        for i in range(distances.shape[1]):
+            distances[a, i] = math.sqrt(distances[a, i])
+
+
+@kernel
+def _reward(state, params, sizes, active, rewards):
+    """Write `rewards`, which first hold the distances that they are made of."""
+    blues, rules = len(sizes[0]), len(sizes[2])
+    # By name: else they are read anew for each game, since the compiler fears that they change.
+    own_distance, own_goal, early = params.own_distance, params.own_goal, params.own_goal_early
+    per_metre, at_goal, at_fake = params.red_distance, params.red_at_goal, params.red_at_fake
+    scale, close_cost, close_radius = params.scale, params.close_cost, params.close_radius
+    sight = params.sight
+    _goal_distances(state, blues, rewards)
     for i in range(active.size):
         if not active[i]:
+            for a in range(1 + blues):
+                rewards[a, i] = 0.0
             continue
-        goal, present, trapped = np.uint64(state.goal[i]), state.present[i], state.trapped[i]
-        red_distance = _distance(pos, landmarks, i, RED, goal)
-        nearest = math.inf
-        for g in range(len(blues)):
-            away = _distance(pos, landmarks, i, 1 + g, goal)
+        present, trapped = state.present[i], state.trapped[i]
+        red_distance, nearest = rewards[RED, i], math.inf
+        for g in range(blues):
+            away = rewards[1 + g, i]
             nearest = min(nearest, away)
-            state.arrived[i, g] |= away < AT_LANDMARK
+            if away < AT_LANDMARK:
+                state.arrived[i, g] = True
         # A red that cannot learn from blue gives blue nothing to gain by misleading it.
         watching = present and not state.blind[i]
-        blue = -params.own_distance * nearest
+        blue = -own_distance * nearest
         if nearest < AT_LANDMARK:
             free = watching and trapped == NOT_TRAPPED
-            blue += params.own_goal_early if free else params.own_goal
+            blue += early if free else own_goal
         if watching:
-            blue += params.red_distance * red_distance
+            blue += per_metre * red_distance
             if red_distance < AT_LANDMARK:
-                blue -= params.red_at_goal
+                blue -= at_goal
             if trapped != NOT_TRAPPED and trapped != state.goal[i]:
-                blue += params.red_at_fake
+                blue += at_fake
         red = -red_distance
-        if params.rules != MPE:
-            gap = _distance(pos, pos, i, RED, 1)
-            if present and trapped == NOT_TRAPPED and gap < params.close_radius:
-                blue -= params.close_cost
-            if params.rules == SOO:
-                red = 5.0 * (red_distance < AT_LANDMARK) + 1.0 * (gap < params.sight)
+        if rules != MPE:
+            gap = _distance(state.pos, state.pos, i, RED, 1)
+            if present and trapped == NOT_TRAPPED and gap < close_radius:
+                blue -= close_cost
+            if rules == SOO:
+                red = 5.0 * (red_distance < AT_LANDMARK) + 1.0 * (gap < sight)
             else:
-                red = params.scale * (2.0 * (red_distance < AT_LANDMARK) - red_distance)
-        for g in range(len(blues)):
-            rewards[1 + g, i] = params.scale * blue
+                red = scale * (2.0 * (red_distance < AT_LANDMARK) - red_distance)
+        for g in range(blues):
+            rewards[1 + g, i] = scale * blue
         rewards[RED, i] = red if present else 0.0
 
 
 @kernel
 def observe(memory, numbers, sizes, agents, games, outs):
-    """Write what each of `agents` sees in `games` into its (k, ...) array; columns: see the page."""
+    """Write what each of `agents` sees in `games` into its (k, ...) array, as the page says."""
     state, params = unpack(memory, sizes), numbers[0]
     for index in range(agents.size):
         if agents[index] == RED:
@@ -424,30 +447,28 @@ def observe(memory, numbers, sizes, agents, games, outs):
 
 @kernel
 def _put(out, j, c, x, y):
-    """Columns `c` and `c + 1`; both values are there before either is written: one instruction."""
+    """Columns `c` and `c + 1`."""
     out[j, c] = x
     out[j, c + 1] = y
 
 
 @kernel
 def _observe_blue(state, params, sizes, agent, games, out):
-    blues, marks = sizes
+    blues, marks, rules = len(sizes[0]), len(sizes[1]), len(sizes[2])
     pos, landmarks = state.pos, state.landmarks
-    rules, facing, flag = params.rules, params.facing, params.flag
-    reach = params.sight * params.sight
+    facing, flag, reach = params.facing, params.flag, params.sight * params.sight
     me = np.uint64(agent)
     for j in range(games.size):
         i = np.uint64(games[j])  # unsigned: it needs no test for negative indices
         x, y = pos[i, me, 0], pos[i, me, 1]
         goal = np.uint64(state.goal[i])
         _put(out, j, 0, landmarks[i, goal, 0] - x, landmarks[i, goal, 1] - y)
-        c = 2
-        for k in range(len(marks)):
-            _put(out, j, c, landmarks[i, k, 0] - x, landmarks[i, k, 1] - y)
-            c += 2
+        for k in range(marks):
+            _put(out, j, 2 + 2 * k, landmarks[i, k, 0] - x, landmarks[i, k, 1] - y)
+        c = 2 + 2 * marks
         dx, dy = pos[i, RED, 0] - x, pos[i, RED, 1] - y
         seen = state.present[i] & (dx * dx + dy * dy <= reach)
-        if facing:  # red's head and tail, which show where it looks
+        if rules == LURE and facing:  # red's head and tail, which show where it looks
             heading = math.atan2(-dy, -dx) + state.heading[i]
             hx, hy = HALF_LENGTH * math.cos(heading), HALF_LENGTH * math.sin(heading)
             _put(out, j, c, dx + hx if seen else 0.0, dy + hy if seen else 0.0)
@@ -455,52 +476,49 @@ def _observe_blue(state, params, sizes, agent, games, out):
             dx, dy = dx - hx, dy - hy
         _put(out, j, c, dx if seen else 0.0, dy if seen else 0.0)
         c += 2
+        trapped = 1.0 if state.trapped[i] != NOT_TRAPPED else 0.0
         if rules == MPE:
-            for m in range(len(blues) - 1):
-                mate = m + 1 + (m + 1 >= agent)
+            for m in range(1, blues):
+                mate = m + (m >= agent)
                 _put(out, j, c, pos[i, mate, 0] - x, pos[i, mate, 1] - y)
                 c += 2
-            continue
-        trapped = 1.0 if state.trapped[i] != NOT_TRAPPED else 0.0
-        if rules == SOO:
+        elif rules == SOO:
             _put(out, j, c, trapped, trapped)
-            continue
-        _put(out, j, c, 1.0 if seen else 0.0, trapped)
-        _put(out, j, c + 2, state.vel[i, me, 0], state.vel[i, me, 1])
-        if flag:
-            out[j, c + 4] = 1.0 if seen and not state.blind[i] else 0.0
+        else:
+            _put(out, j, c, 1.0 if seen else 0.0, trapped)
+            _put(out, j, c + 2, state.vel[i, me, 0], state.vel[i, me, 1])
+            if flag:
+                out[j, c + 4] = 1.0 if seen and not state.blind[i] else 0.0
 
 
 @kernel
 def _observe_red(state, params, sizes, games, out):
-    blues, marks = sizes
-    pos, landmarks = state.pos, state.landmarks
-    lure, reach = params.rules == LURE, params.sight * params.sight
+    blues, marks, rules = len(sizes[0]), len(sizes[1]), len(sizes[2])
+    pos, landmarks, reach = state.pos, state.landmarks, params.sight * params.sight
     for j in range(games.size):
         i = np.uint64(games[j])
         x, y = pos[i, RED, 0], pos[i, RED, 1]
-        c = 0
-        for k in range(len(marks)):
-            _put(out, j, c, landmarks[i, k, 0] - x, landmarks[i, k, 1] - y)
-            c += 2
+        for k in range(marks):
+            _put(out, j, 2 * k, landmarks[i, k, 0] - x, landmarks[i, k, 1] - y)
+        c = 2 * marks
         sees = not state.blind[i]
-        for b in range(1, 1 + len(blues)):
+        for b in range(1, 1 + blues):
             dx, dy = pos[i, b, 0] - x, pos[i, b, 1] - y
             seen = sees & (dx * dx + dy * dy <= reach)
             _put(out, j, c, dx if seen else 0.0, dy if seen else 0.0)
             c += 2
-        if lure:
+        if rules == LURE:
             out[j, c] = 1.0 if state.trapped[i] != NOT_TRAPPED else 0.0
             _put(out, j, c + 1, state.vel[i, RED, 0], state.vel[i, RED, 1])
 
 
 @kernel
-def label(memory, numbers, sizes, games, belief, blues, others):
+def label(memory, numbers, sizes, games, truth, belief, blues, others):
     """The outside observer's belief in the goal for each blue, and where everybody is.
 
-    Row `j` of the outputs is game `games[j]`: `belief` (k, A - 1); `blues` (3, k, A - 1): misled,
-    deciding, at the goal; `others` (5, k): red watches, is at the goal, is at a fake, can move, is
-    close to blue and can move.
+    Row `j` of the outputs is game `games[j]`: `truth` (k,); `belief` (k, A - 1); `blues`
+    (3, k, A - 1): misled, deciding, at the goal; `others` (5, k): red watches, is at the goal, is
+    at a fake, can move, is close to blue and can move.
     """
     state, params = unpack(memory, sizes), numbers[0]
     pos, landmarks, start = state.pos, state.landmarks, state.start_distance
@@ -508,6 +526,7 @@ def label(memory, numbers, sizes, games, belief, blues, others):
     for j in range(games.size):
         i = games[j]
         goal, present = state.goal[i], state.present[i]
+        truth[j] = goal
         for g in range(belief.shape[1]):
             to_goal = _distance(pos, landmarks, i, 1 + g, goal)
             gained = start[i, g, goal] - to_goal

@@ -219,7 +219,7 @@ class PhysicalDeception(Scenario):
         self.default_pairs = "belief" if self.attention else "presence"
         self.layout = Layout(self.params, self.num_landmarks, num_good)
         self._spaces = {a: (self._observation_box(a), self._action_box()) for a in self.agents}
-        self._sizes = (tuple(range(num_good)), tuple(range(self.num_landmarks)))
+        self._sizes = tuple((0,) * n for n in (num_good, self.num_landmarks, self.params.rules))
         self._memory = dynamics.memory(self.num_envs, self._sizes)
         self._forces = np.zeros((self.num_envs, len(self.agents), 2))
 
@@ -301,9 +301,7 @@ class PhysicalDeception(Scenario):
 
     def _begin(self, games: np.ndarray) -> None:
         clock = self.clock
-        dynamics.begin(
-            self._memory, self._numbers, self._sizes, clock.seed, clock.episode, games
-        )
+        dynamics.begin(self._memory, self._numbers, self._sizes, clock.seed, clock.episode, games)
 
     def _check_actions(self, actions: Any) -> np.ndarray:
         return self._legal("actions", actions, len(self.external), self._action_width())
@@ -336,7 +334,7 @@ class PhysicalDeception(Scenario):
 
     def _advance(self, actions: np.ndarray, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         forces, moves = self._forces, actions
-        if self.continuous:
+        if self.continuous or self._opponents:
             self._decode("actions", actions, self._columns, forces)
             moves = _NO_MOVES
         for agent, act in self._opponents.items():
@@ -347,7 +345,7 @@ class PhysicalDeception(Scenario):
                 # A network answers with forces even where the space is mpe2's five numbers.
                 width = 2 if chosen.shape[-1:] == (2,) else self._action_width()
                 self._decode(name, self._legal(name, chosen, 1, width), column, forces)
-        rewards = np.zeros((len(self.agents), self.num_envs))
+        rewards = np.empty((len(self.agents), self.num_envs))
         legal = dynamics.advance(
             self._memory, self._numbers, self._sizes,
             self._players, self._columns, moves, forces, active, rewards,
@@ -378,9 +376,9 @@ class PhysicalDeception(Scenario):
     def blind(self, games: np.ndarray | None = None) -> None:
         """From now on red learns nothing from blue in `games` (all by default)."""
         chosen = np.ones(self.num_envs, np.bool_) if games is None else self._check_mask(games)
-        turned = chosen & ~self.state.blind
-        self.state.heading[turned] += math.pi
-        self.state.blind[chosen] = True
+        state = self.state
+        state.heading[chosen & ~state.blind] += math.pi
+        state.blind[chosen] = True
 
     # -- deception ----------------------------------------------------------------------------
 
@@ -391,9 +389,11 @@ class PhysicalDeception(Scenario):
         """
         games = self._every if games is None else games
         n, g = len(games), len(self.agents) - 1
-        belief = np.empty((n, g))
+        truth, belief = np.empty(n, np.int64), np.empty((n, g))
         blues, others = np.empty((3, n, g), np.bool_), np.empty((5, n), np.bool_)
-        dynamics.label(self._memory, self._numbers, self._sizes, games, belief, blues, others)
+        dynamics.label(
+            self._memory, self._numbers, self._sizes, games, truth, belief, blues, others
+        )
         if g == 1:
             belief, blues = belief[:, 0], blues[:, :, 0]
         misled, deciding, at_goal = blues
@@ -402,7 +402,7 @@ class PhysicalDeception(Scenario):
             "belief": belief,
             "misled": misled,
             "deciding": deciding,
-            "truth": self.state.goal.take(games),
+            "truth": truth,
             "watched": watched,
             "at_goal": at_goal,
             "red_at_goal": red_at_goal,
