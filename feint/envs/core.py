@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self, get_args
 import numpy as np
 from gymnasium import spaces
 
+from feint.envs.kernels import kernel
 from feint.envs.validation import check_bool, check_choice, check_int
 from feint.metrics import Metric
 
@@ -134,6 +135,7 @@ class Scenario(abc.ABC):
         )
         self._all = np.ones(num_envs, np.bool_)
         self._every = np.arange(num_envs)
+        self._forms: dict[str, tuple[tuple[int, ...], Any]] = {}
         self._seeded = False
 
     # -- what a scenario writes ---------------------------------------------------------------
@@ -315,21 +317,21 @@ class Scenario(abc.ABC):
         if not self._seeded:
             raise RuntimeError("call reset() before step()")
         actions = self._check_actions(actions)
-        waiting = clock.done.any()
+        waiting = np.count_nonzero(clock.done) > 0
         if waiting and self.autoreset in ("same_step", "disabled"):
             raise RuntimeError(
                 "some games have ended: call reset(mask=...) before stepping them again"
             )
         active = ~clock.done if waiting else self._all
         rewards, terminated = self._advance(actions, active)
-        np.add(clock.step, active, out=clock.step)
-        truncated = (clock.step >= self.max_steps) & active & ~terminated
+        truncated = np.empty(self.num_envs, np.bool_)
+        frozen = self.autoreset == "freeze"
+        ended = _tick(clock.step, clock.done, active, terminated, truncated, self.max_steps, frozen)
         if waiting and self.autoreset == "next_step":
-            self._start(np.flatnonzero(clock.done))
-        ended = terminated | truncated
-        clock.done[:] = ended | ~active if self.autoreset == "freeze" else ended
+            self._start(np.flatnonzero(~active))
         final = None
-        if self.autoreset == "same_step" and (games := ended.nonzero()[0]).size:
+        if ended and self.autoreset == "same_step":
+            games = clock.done.nonzero()[0]
             final = Final(games, self._fresh(self.external, games), self._labels(games))
             self._start(games)
         picked = tuple([rewards[k] for k in self._seats])
@@ -345,9 +347,17 @@ class Scenario(abc.ABC):
 
     def _fresh(self, agents: Sequence[str], games: Array) -> tuple[Array, ...]:
         k = len(games)
-        outs = tuple([_blank(self.observation_space(agent), k) for agent in agents])
+        outs = tuple([self._blank(agent, k) for agent in agents])
         self._observe(agents, outs, games)
         return outs
+
+    def _blank(self, agent: str, k: int) -> Array:
+        """Room for `k` observations of `agent`."""
+        form = self._forms.get(agent)
+        if form is None:
+            form = self._forms[agent] = _form(self.observation_space(agent))
+        shape, dtype = form
+        return np.full(k, "", object) if dtype is None else np.empty((k, *shape), dtype)
 
     def _labels(self, games: Array | None = None) -> dict[str, Array] | None:
         return self.compute_labels(games) if self.labels else None
@@ -380,9 +390,8 @@ class Scenario(abc.ABC):
         self._seeded = True
 
     def _start(self, games: Array) -> None:
-        self.clock.episode[games] += 1
-        self.clock.step[games] = 0
-        self.clock.done[games] = False
+        clock = self.clock
+        _rewind(clock.episode, clock.step, clock.done, games)
         self._begin(games)
 
     def _resolve_external(self, external: str | Sequence[str]) -> tuple[str, ...]:
@@ -411,8 +420,30 @@ class Scenario(abc.ABC):
         return mask
 
 
-def _blank(space: spaces.Space, k: int) -> Array:
-    """Room for `k` observations: an array of the space's shape and dtype, of objects for text."""
+def _form(space: spaces.Space) -> tuple[tuple[int, ...], Any]:
+    """Shape and dtype of one observation; the dtype is None for text, which objects hold."""
     if isinstance(space, spaces.Text):
-        return np.full(k, "", object)
-    return np.empty((k, *space.shape), space.dtype)  # pyright: ignore[reportGeneralTypeIssues, reportOptionalIterable]
+        return (), None
+    return space.shape, space.dtype  # pyright: ignore[reportReturnType]
+
+
+@kernel
+def _tick(step, done, active, terminated, truncated, max_steps, frozen):
+    """Count a step of the active games, write `truncated` and `done`; True if a game ended."""
+    some = False
+    for i in range(done.size):
+        step[i] += active[i]
+        truncated[i] = active[i] & (not terminated[i]) & (step[i] >= max_steps)
+        ended = terminated[i] | truncated[i]
+        done[i] = ended | (frozen & (not active[i]))
+        some |= ended
+    return some
+
+
+@kernel
+def _rewind(episode, step, done, games):
+    """Put the clocks of `games` at the start of their next episode."""
+    for i in games:
+        episode[i] += 1
+        step[i] = 0
+        done[i] = False

@@ -49,9 +49,48 @@ class State(NamedTuple):
     arrived: np.ndarray  #: (num_envs, A - 1) bool, blue has been at its goal
 
 
-# The public kernels take a state as a plain tuple and the rules as a record (`Params.record`):
-# numba takes those in much faster than NamedTuples, which matters in small batches.
+# A state lies in three blocks of memory, since each array that numba takes in costs time, which
+# matters in small batches; the rules come as a record (`Params.record`) for the same reason.
+# `sizes` are three tuples, as long as there are blues, as there are landmarks, and as the number of
+# the rules: numba knows lengths when it compiles, so that loops unroll and other rules' code goes.
 # Points are named by (array, game, index): a sliced view costs reference counts in numba.
+
+
+def memory(num_envs, sizes):
+    """The blocks that hold the state of `num_envs` games: float64, int64 and bool, all zero."""
+    g, k = len(sizes[0]), len(sizes[1])
+    floats = 4 * (1 + g) + 2 * k + 1 + k + g * k
+    return (
+        np.zeros(num_envs * floats),
+        np.zeros(num_envs * 3, np.int64),
+        np.zeros(num_envs * (2 + g), np.bool_),
+    )
+
+
+@kernel
+def unpack(memory, sizes):
+    """The state, as views of the blocks that hold it."""
+    floats, integers, flags = memory
+    g, k, n = len(sizes[0]), len(sizes[1]), integers.size // 3
+    a = 1 + g
+    vel, landmarks = 2 * a * n, 4 * a * n
+    heading = landmarks + 2 * k * n
+    evidence = heading + n
+    start = evidence + k * n
+    return State(
+        floats[:vel].reshape((n, a, 2)),
+        floats[vel:landmarks].reshape((n, a, 2)),
+        floats[landmarks:heading].reshape((n, k, 2)),
+        integers[:n],
+        flags[:n],
+        flags[n : 2 * n],
+        floats[heading:evidence],
+        integers[n : 2 * n],
+        integers[2 * n :],
+        floats[evidence:start].reshape((n, k)),
+        floats[start:].reshape((n, g, k)),
+        flags[2 * n :].reshape((n, g)),
+    )
 
 
 @kernel
@@ -63,12 +102,12 @@ def _distance(a, b, i, j, k):
 
 
 @kernel
-def begin(arrays, clock, numbers, games):
+def begin(memory, numbers, sizes, seeds, episodes, games):
     """Draw the initial state of the games in `games`, an array of their indices."""
-    state, params = State(*arrays), numbers[0]
-    _draw_hidden(state, clock, params, games)
-    _place_landmarks(state, clock, params, games)
-    _place_agents(state, clock, params, games)
+    state, params = unpack(memory, sizes), numbers[0]
+    _draw_hidden(state, seeds, episodes, params, games)
+    _place_landmarks(state, seeds, episodes, params, games)
+    _place_agents(state, seeds, episodes, params, games)
     for i in games:
         for g in range(state.arrived.shape[1]):
             for k in range(state.landmarks.shape[1]):
@@ -79,10 +118,10 @@ def begin(arrays, clock, numbers, games):
 
 
 @kernel
-def _draw_hidden(state, clock, params, games):
+def _draw_hidden(state, seeds, episodes, params, games):
     num_landmarks = state.landmarks.shape[1]
     for i in games:
-        goal, present, blind, target = uniform4(clock.seed[i], clock.episode[i], 0, 0)
+        goal, present, blind, target = uniform4(seeds[i], episodes[i], 0, 0)
         state.goal[i] = int(goal * num_landmarks)
         state.present[i] = present >= params.absent_rate
         state.blind[i] = blind < params.blind_rate
@@ -92,7 +131,7 @@ def _draw_hidden(state, clock, params, games):
             state.evidence[i, k] = 0.0
         if params.facing:
             # A watching red looks at blue within the cone, a blind one anywhere outside of it.
-            turn, side, _, _ = uniform4(clock.seed[i], clock.episode[i], 0, 1)
+            turn, side, _, _ = uniform4(seeds[i], episodes[i], 0, 1)
             half = (
                 FACING_CONE + turn * (math.pi - FACING_CONE)
                 if state.blind[i]
@@ -102,7 +141,7 @@ def _draw_hidden(state, clock, params, games):
 
 
 @kernel
-def _place_landmarks(state, clock, params, games):
+def _place_landmarks(state, seeds, episodes, params, games):
     num_landmarks = state.landmarks.shape[1]
     reach = 0.825 if params.rules == SOO else 1.0
     apart = 0.6 if params.rules == LURE else 0.0
@@ -110,7 +149,7 @@ def _place_landmarks(state, clock, params, games):
         slot = 1000
         for k in range(0, num_landmarks, 2):
             for _ in range(64):
-                a, b, c, d = uniform4(clock.seed[i], clock.episode[i], 0, slot)
+                a, b, c, d = uniform4(seeds[i], episodes[i], 0, slot)
                 slot += 1
                 ax, ay = reach * (2.0 * a - 1.0), reach * (2.0 * b - 1.0)
                 bx, by = reach * (2.0 * c - 1.0), reach * (2.0 * d - 1.0)
@@ -122,12 +161,12 @@ def _place_landmarks(state, clock, params, games):
 
 
 @kernel
-def _place_agents(state, clock, params, games):
+def _place_agents(state, seeds, episodes, params, games):
     pos, vel, num_agents = state.pos, state.vel, state.pos.shape[1]
     reach = 0.825 if params.rules == SOO else 1.0
     for i in games:
         for a in range(0, num_agents, 2):
-            u, v, w, z = uniform4(clock.seed[i], clock.episode[i], 0, 100 + a)
+            u, v, w, z = uniform4(seeds[i], episodes[i], 0, 100 + a)
             pos[i, a, 0], pos[i, a, 1] = reach * (2.0 * u - 1.0), reach * (2.0 * v - 1.0)
             if a + 1 < num_agents:
                 pos[i, a + 1, 0] = reach * (2.0 * w - 1.0)
@@ -135,14 +174,14 @@ def _place_agents(state, clock, params, games):
         for a in range(num_agents):
             vel[i, a, 0] = vel[i, a, 1] = 0.0
         if params.rules == SOO:  # blue starts in red's sight
-            angle, radius, _, _ = uniform4(clock.seed[i], clock.episode[i], 0, 2)
+            angle, radius, _, _ = uniform4(seeds[i], episodes[i], 0, 2)
             angle, radius = 2.0 * math.pi * angle, min(params.sight, reach) * radius
             x = pos[i, RED, 0] + radius * math.cos(angle)
             y = pos[i, RED, 1] + radius * math.sin(angle)
             pos[i, 1, 0] = min(max(x, -reach), reach)
             pos[i, 1, 1] = min(max(y, -reach), reach)
         elif params.on_path_rate > 0.0:
-            path, along, _, _ = uniform4(clock.seed[i], clock.episode[i], 0, 2)
+            path, along, _, _ = uniform4(seeds[i], episodes[i], 0, 2)
             if path < params.on_path_rate:
                 k = int(path / params.on_path_rate * state.landmarks.shape[1])
                 share = 0.35 + 0.4 * along
@@ -175,22 +214,31 @@ def decode_discrete(actions, columns, forces):
 
 
 @kernel
-def advance(arrays, numbers, players, forces, active, rewards):
+def advance(memory, numbers, sizes, players, columns, moves, forces, active, rewards):
     """Move the active games one step on; `rewards` is (A, num_envs) and zero elsewhere.
 
     Each phase loops over the games itself: a call per game would count references to every array.
+
+    `moves`, (num_envs, c) int64, are the discrete actions of the agents in `columns`; all other
+    agents' forces are in `forces`, (num_envs, A, 2), or made by a script.
+
+    Returns:
+        Whether all moves are legal; if not, nothing has changed.
     """
-    state, params = State(*arrays), numbers[0]
+    if not decode_discrete(moves, columns, forces):
+        return False
+    state, params = unpack(memory, sizes), numbers[0]
     _play_scripts(state, params, players, forces, active)
-    if params.rules == SOO:
+    if len(sizes[2]) == SOO:
         _move_velocity_first(state, forces, active)
     else:
-        _move_position_first(state, params, forces, active)
-    if params.rules != MPE:
+        _move_position_first(state, params, sizes[0], forces, active)
+    if len(sizes[2]) != MPE:
         _spring_trap(state, params, active)
     if players[RED] == BAYES:
         _update_evidence(state, params, active)
-    _reward(state, params, active, rewards)
+    _reward(state, params, sizes, active, rewards)
+    return True
 
 
 @kernel
@@ -247,26 +295,23 @@ def _best_two(evidence, i):
 
 
 @kernel
-def _moves(present, trapped, active, i, a):
-    """Whether agent `a` of game `i` moves at all (without branches)."""
-    return active[i] & ((a != RED) | (present[i] & (trapped[i] == NOT_TRAPPED)))
-
-
-@kernel
-def _move_position_first(state, params, forces, active):
+def _move_position_first(state, params, blues, forces, active):
     """MPE2's order of operations: positions move with the old velocity."""
-    pos, vel, present, trapped = state.pos, state.vel, state.present, state.trapped
-    half_width = params.half_width
-    for a in range(pos.shape[1]):
-        for d in range(2):
-            # Games innermost, with one result a loop: the compiler vectorises these two.
-            for i in range(active.size):
-                x = pos[i, a, d] + vel[i, a, d] * DT
-                x = min(max(x, -half_width), half_width)
-                pos[i, a, d] = x if _moves(present, trapped, active, i, a) else pos[i, a, d]
-            for i in range(active.size):
-                v = vel[i, a, d] * (1.0 - DAMPING) + forces[i, a, d] * FORCE * DT
-                vel[i, a, d] = v if _moves(present, trapped, active, i, a) else vel[i, a, d]
+    pos, vel, wall = state.pos, state.vel, params.half_width
+    for i in range(active.size):
+        if not active[i]:
+            continue
+        free = state.present[i] & (state.trapped[i] == NOT_TRAPPED)
+        for a in range(1 + len(blues)):
+            if a == RED and not free:
+                continue
+            vx, vy = vel[i, a, 0], vel[i, a, 1]
+            x, y = pos[i, a, 0] + vx * DT, pos[i, a, 1] + vy * DT
+            vx = vx * (1.0 - DAMPING) + forces[i, a, 0] * FORCE * DT
+            vy = vy * (1.0 - DAMPING) + forces[i, a, 1] * FORCE * DT
+            x, y = min(max(x, -wall), wall), min(max(y, -wall), wall)
+            pos[i, a, 0], pos[i, a, 1] = x, y
+            vel[i, a, 0], vel[i, a, 1] = vx, vy
 
 
 @kernel
@@ -327,171 +372,161 @@ def _update_evidence(state, params, active):
 
 
 @kernel
-def _reward(state, params, active, rewards):
+def _goal_distances(state, blues, distances):
+    """Everybody's distance to the goal, (A, num_envs); the roots apart, as they go four at once."""
     pos, landmarks = state.pos, state.landmarks
+    for i in range(distances.shape[1]):
+        goal = np.uint64(state.goal[i])
+        x, y = landmarks[i, goal, 0], landmarks[i, goal, 1]
+        for a in range(1 + blues):
+            dx, dy = pos[i, a, 0] - x, pos[i, a, 1] - y
+            distances[a, i] = dx * dx + dy * dy
+    for a in range(1 + blues):
+        for i in range(distances.shape[1]):
+            distances[a, i] = math.sqrt(distances[a, i])
+
+
+@kernel
+def _reward(state, params, sizes, active, rewards):
+    """Write `rewards`, which first hold the distances that they are made of."""
+    blues, rules = len(sizes[0]), len(sizes[2])
+    # By name: else they are read anew for each game, since the compiler fears that they change.
+    own_distance, own_goal, early = params.own_distance, params.own_goal, params.own_goal_early
+    per_metre, at_goal, at_fake = params.red_distance, params.red_at_goal, params.red_at_fake
+    scale, close_cost, close_radius = params.scale, params.close_cost, params.close_radius
+    sight = params.sight
+    _goal_distances(state, blues, rewards)
     for i in range(active.size):
         if not active[i]:
+            for a in range(1 + blues):
+                rewards[a, i] = 0.0
             continue
-        goal, present, trapped = state.goal[i], state.present[i], state.trapped[i]
-        red_distance = _distance(pos, landmarks, i, RED, goal)
-        nearest = math.inf
-        for a in range(1, pos.shape[1]):
-            away = _distance(pos, landmarks, i, a, goal)
+        present, trapped = state.present[i], state.trapped[i]
+        red_distance, nearest = rewards[RED, i], math.inf
+        for g in range(blues):
+            away = rewards[1 + g, i]
             nearest = min(nearest, away)
-            state.arrived[i, a - 1] |= away < AT_LANDMARK
+            if away < AT_LANDMARK:
+                state.arrived[i, g] = True
         # A red that cannot learn from blue gives blue nothing to gain by misleading it.
         watching = present and not state.blind[i]
-        blue = -params.own_distance * nearest
+        blue = -own_distance * nearest
         if nearest < AT_LANDMARK:
             free = watching and trapped == NOT_TRAPPED
-            blue += params.own_goal_early if free else params.own_goal
+            blue += early if free else own_goal
         if watching:
-            blue += params.red_distance * red_distance
+            blue += per_metre * red_distance
             if red_distance < AT_LANDMARK:
-                blue -= params.red_at_goal
-            if trapped != NOT_TRAPPED and trapped != goal:
-                blue += params.red_at_fake
+                blue -= at_goal
+            if trapped != NOT_TRAPPED and trapped != state.goal[i]:
+                blue += at_fake
         red = -red_distance
-        if params.rules != MPE:
-            gap = _distance(pos, pos, i, RED, 1)
-            if present and trapped == NOT_TRAPPED and gap < params.close_radius:
-                blue -= params.close_cost
-            if params.rules == SOO:
-                red = 5.0 * (red_distance < AT_LANDMARK) + 1.0 * (gap < params.sight)
+        if rules != MPE:
+            gap = _distance(state.pos, state.pos, i, RED, 1)
+            if present and trapped == NOT_TRAPPED and gap < close_radius:
+                blue -= close_cost
+            if rules == SOO:
+                red = 5.0 * (red_distance < AT_LANDMARK) + 1.0 * (gap < sight)
             else:
-                red = params.scale * (2.0 * (red_distance < AT_LANDMARK) - red_distance)
-        for a in range(1, pos.shape[1]):
-            rewards[a, i] = params.scale * blue
+                red = scale * (2.0 * (red_distance < AT_LANDMARK) - red_distance)
+        for g in range(blues):
+            rewards[1 + g, i] = scale * blue
         rewards[RED, i] = red if present else 0.0
 
 
 @kernel
-def observe(arrays, numbers, agents, games, outs):
-    """Write what each of `agents` sees in `games` into its (k, ...) array; columns: see the page.
-
-    Two columns at a time, for all games: such short loops run faster than one over whole rows.
-    """
-    state, params = State(*arrays), numbers[0]
+def observe(memory, numbers, sizes, agents, games, outs):
+    """Write what each of `agents` sees in `games` into its (k, ...) array, as the page says."""
+    state, params = unpack(memory, sizes), numbers[0]
     for index in range(agents.size):
         if agents[index] == RED:
-            _observe_red(state, params, games, outs[index])
+            _observe_red(state, params, sizes, games, outs[index])
         else:
-            _observe_blue(state, params, agents[index], games, outs[index])
+            _observe_blue(state, params, sizes, agents[index], games, outs[index])
 
 
 @kernel
-def _write_place(out, c, games, points, k, pos, agent):
-    """Columns `c` and `c + 1`: where `agent` sees point `k`."""
+def _put(out, j, c, x, y):
+    """Columns `c` and `c + 1`."""
+    out[j, c] = x
+    out[j, c + 1] = y
+
+
+@kernel
+def _observe_blue(state, params, sizes, agent, games, out):
+    blues, marks, rules = len(sizes[0]), len(sizes[1]), len(sizes[2])
+    pos, landmarks = state.pos, state.landmarks
+    facing, flag, reach = params.facing, params.flag, params.sight * params.sight
+    me = np.uint64(agent)
     for j in range(games.size):
         i = np.uint64(games[j])  # unsigned: it needs no test for negative indices
-        out[j, c] = points[i, k, 0] - pos[i, agent, 0]
-        out[j, c + 1] = points[i, k, 1] - pos[i, agent, 1]
-
-
-@kernel
-def _write_seen(out, c, games, pos, k, agent, sight, flag, needed):
-    """As `_write_place`, of agent `k`; zeros out of sight, or where `flag` is not as `needed`."""
-    for j in range(games.size):
-        i = np.uint64(games[j])
-        seen = (flag[i] == needed) & _in_sight(pos, i, k, agent, sight)
-        out[j, c] = pos[i, k, 0] - pos[i, agent, 0] if seen else 0.0
-        out[j, c + 1] = pos[i, k, 1] - pos[i, agent, 1] if seen else 0.0
-
-
-@kernel
-def _in_sight(pos, i, j, k, sight):
-    dx = pos[i, j, 0] - pos[i, k, 0]
-    dy = pos[i, j, 1] - pos[i, k, 1]
-    return dx * dx + dy * dy <= sight * sight
-
-
-@kernel
-def _observe_blue(state, params, agent, games, out):
-    pos, landmarks = state.pos, state.landmarks
-    for j in range(games.size):
-        i = np.uint64(games[j])
+        x, y = pos[i, me, 0], pos[i, me, 1]
         goal = np.uint64(state.goal[i])
-        out[j, 0] = landmarks[i, goal, 0] - pos[i, agent, 0]
-        out[j, 1] = landmarks[i, goal, 1] - pos[i, agent, 1]
-    c = 2
-    for k in range(landmarks.shape[1]):
-        _write_place(out, c, games, landmarks, k, pos, agent)
+        _put(out, j, 0, landmarks[i, goal, 0] - x, landmarks[i, goal, 1] - y)
+        for k in range(marks):
+            _put(out, j, 2 + 2 * k, landmarks[i, k, 0] - x, landmarks[i, k, 1] - y)
+        c = 2 + 2 * marks
+        dx, dy = pos[i, RED, 0] - x, pos[i, RED, 1] - y
+        seen = state.present[i] & (dx * dx + dy * dy <= reach)
+        if rules == LURE and facing:  # red's head and tail, which show where it looks
+            heading = math.atan2(-dy, -dx) + state.heading[i]
+            hx, hy = HALF_LENGTH * math.cos(heading), HALF_LENGTH * math.sin(heading)
+            _put(out, j, c, dx + hx if seen else 0.0, dy + hy if seen else 0.0)
+            c += 2
+            dx, dy = dx - hx, dy - hy
+        _put(out, j, c, dx if seen else 0.0, dy if seen else 0.0)
         c += 2
-    if params.facing:
-        _write_head_and_tail(state, params, agent, games, out, c)
-        c += 4
-    else:
-        _write_seen(out, c, games, pos, RED, agent, params.sight, state.present, True)
-        c += 2
-    if params.rules == MPE:
-        for b in range(1, pos.shape[1]):
-            if b != agent:
-                _write_place(out, c, games, pos, b, pos, agent)
-                c += 2
-        return
-    for j in range(games.size):
-        i = games[j]
         trapped = 1.0 if state.trapped[i] != NOT_TRAPPED else 0.0
-        if params.rules == SOO:
-            out[j, c] = out[j, c + 1] = trapped
-            continue
-        seen = state.present[i] and _in_sight(pos, i, RED, agent, params.sight)
-        out[j, c] = 1.0 if seen else 0.0
-        out[j, c + 1] = trapped
-        out[j, c + 2] = state.vel[i, agent, 0]
-        out[j, c + 3] = state.vel[i, agent, 1]
-        if params.flag:
-            out[j, c + 4] = 1.0 if seen and not state.blind[i] else 0.0
+        if rules == MPE:
+            for m in range(1, blues):
+                mate = m + (m >= agent)
+                _put(out, j, c, pos[i, mate, 0] - x, pos[i, mate, 1] - y)
+                c += 2
+        elif rules == SOO:
+            _put(out, j, c, trapped, trapped)
+        else:
+            _put(out, j, c, 1.0 if seen else 0.0, trapped)
+            _put(out, j, c + 2, state.vel[i, me, 0], state.vel[i, me, 1])
+            if flag:
+                out[j, c + 4] = 1.0 if seen and not state.blind[i] else 0.0
 
 
 @kernel
-def _write_head_and_tail(state, params, agent, games, out, c):
-    """Columns `c` to `c + 3`: red's head and tail, which show where it looks."""
-    pos = state.pos
+def _observe_red(state, params, sizes, games, out):
+    blues, marks, rules = len(sizes[0]), len(sizes[1]), len(sizes[2])
+    pos, landmarks, reach = state.pos, state.landmarks, params.sight * params.sight
     for j in range(games.size):
-        i = games[j]
-        seen = state.present[i] and _in_sight(pos, i, RED, agent, params.sight)
-        rx, ry = pos[i, RED, 0] - pos[i, agent, 0], pos[i, RED, 1] - pos[i, agent, 1]
-        heading = math.atan2(-ry, -rx) + state.heading[i]
-        hx, hy = HALF_LENGTH * math.cos(heading), HALF_LENGTH * math.sin(heading)
-        out[j, c] = rx + hx if seen else 0.0
-        out[j, c + 1] = ry + hy if seen else 0.0
-        out[j, c + 2] = rx - hx if seen else 0.0
-        out[j, c + 3] = ry - hy if seen else 0.0
-
-
-@kernel
-def _observe_red(state, params, games, out):
-    pos, landmarks = state.pos, state.landmarks
-    c = 0
-    for k in range(landmarks.shape[1]):
-        _write_place(out, c, games, landmarks, k, pos, RED)
-        c += 2
-    for b in range(1, pos.shape[1]):
-        _write_seen(out, c, games, pos, b, RED, params.sight, state.blind, False)
-        c += 2
-    if params.rules == LURE:
-        for j in range(games.size):
-            i = games[j]
+        i = np.uint64(games[j])
+        x, y = pos[i, RED, 0], pos[i, RED, 1]
+        for k in range(marks):
+            _put(out, j, 2 * k, landmarks[i, k, 0] - x, landmarks[i, k, 1] - y)
+        c = 2 * marks
+        sees = not state.blind[i]
+        for b in range(1, 1 + blues):
+            dx, dy = pos[i, b, 0] - x, pos[i, b, 1] - y
+            seen = sees & (dx * dx + dy * dy <= reach)
+            _put(out, j, c, dx if seen else 0.0, dy if seen else 0.0)
+            c += 2
+        if rules == LURE:
             out[j, c] = 1.0 if state.trapped[i] != NOT_TRAPPED else 0.0
-            out[j, c + 1] = state.vel[i, RED, 0]
-            out[j, c + 2] = state.vel[i, RED, 1]
+            _put(out, j, c + 1, state.vel[i, RED, 0], state.vel[i, RED, 1])
 
 
 @kernel
-def label(arrays, numbers, games, belief, blues, others):
+def label(memory, numbers, sizes, games, truth, belief, blues, others):
     """The outside observer's belief in the goal for each blue, and where everybody is.
 
-    Row `j` of the outputs is game `games[j]`: `belief` (k, A - 1); `blues` (3, k, A - 1): misled,
-    deciding, at the goal; `others` (5, k): red watches, is at the goal, is at a fake, can move, is
-    close to blue and can move.
+    Row `j` of the outputs is game `games[j]`: `truth` (k,); `belief` (k, A - 1); `blues`
+    (3, k, A - 1): misled, deciding, at the goal; `others` (5, k): red watches, is at the goal, is
+    at a fake, can move, is close to blue and can move.
     """
-    state, params = State(*arrays), numbers[0]
+    state, params = unpack(memory, sizes), numbers[0]
     pos, landmarks, start = state.pos, state.landmarks, state.start_distance
     num_landmarks, close_radius = landmarks.shape[1], params.close_radius
     for j in range(games.size):
         i = games[j]
         goal, present = state.goal[i], state.present[i]
+        truth[j] = goal
         for g in range(belief.shape[1]):
             to_goal = _distance(pos, landmarks, i, 1 + g, goal)
             gained = start[i, g, goal] - to_goal

@@ -16,6 +16,7 @@ from feint.envs.physical_deception.layout import Layout
 from feint.envs.views import ScenarioEnv, ScenarioVectorEnv
 from feint.metrics import Metric, misled_rate, share
 
+_NO_MOVES = np.empty((0, 0), np.int64)
 _MAX_STEPS = {"mpe": 25, "soo": 50, "lure": 25}
 _SOO_SIGHT = 0.125
 
@@ -218,8 +219,14 @@ class PhysicalDeception(Scenario):
         self.default_pairs = "belief" if self.attention else "presence"
         self.layout = Layout(self.params, self.num_landmarks, num_good)
         self._spaces = {a: (self._observation_box(a), self._action_box()) for a in self.agents}
-        self.state = self._empty_state()
-        self._arrays = tuple(self.state)
+        self._sizes = tuple((0,) * n for n in (num_good, self.num_landmarks, self.params.rules))
+        self._memory = dynamics.memory(self.num_envs, self._sizes)
+        self._forces = np.zeros((self.num_envs, len(self.agents), 2))
+
+    @property
+    def state(self) -> dynamics.State:
+        """All games' state; its arrays are views, so that writing into them changes the games."""
+        return dynamics.unpack(self._memory, self._sizes)
 
     # -- construction -------------------------------------------------------------------------
 
@@ -264,24 +271,6 @@ class PhysicalDeception(Scenario):
             players[self.agents.index(agent)] = rules.CALLER
         return players
 
-    def _empty_state(self) -> dynamics.State:
-        n, a, k = self.num_envs, len(self.agents), self.num_landmarks
-        return dynamics.State(
-            # Fortran order: neighbouring games lie side by side, for the kernels' inner loops.
-            pos=np.zeros((n, a, 2), order="F"),
-            vel=np.zeros((n, a, 2), order="F"),
-            landmarks=np.zeros((n, k, 2), order="F"),
-            goal=np.zeros(n, np.int64),
-            present=np.zeros(n, np.bool_),
-            blind=np.zeros(n, np.bool_),
-            heading=np.zeros(n),
-            target=np.zeros(n, np.int64),
-            trapped=np.zeros(n, np.int64),
-            evidence=np.zeros((n, k)),
-            start_distance=np.zeros((n, a - 1, k)),
-            arrived=np.zeros((n, a - 1), np.bool_),
-        )
-
     def layout_size(self, agent: str) -> int:
         """Columns of one agent's observation."""
         num_good = len(self.agents) - 1
@@ -311,7 +300,8 @@ class PhysicalDeception(Scenario):
     # -- the game -----------------------------------------------------------------------------
 
     def _begin(self, games: np.ndarray) -> None:
-        dynamics.begin(self._arrays, self.clock, self._numbers, games)
+        clock = self.clock
+        dynamics.begin(self._memory, self._numbers, self._sizes, clock.seed, clock.episode, games)
 
     def _check_actions(self, actions: Any) -> np.ndarray:
         return self._legal("actions", actions, len(self.external), self._action_width())
@@ -343,8 +333,10 @@ class PhysicalDeception(Scenario):
         return 5 if self.rules == "mpe" else 2
 
     def _advance(self, actions: np.ndarray, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        forces = np.empty((self.num_envs, len(self.agents), 2), order="F")
-        self._decode("actions", actions, self._columns, forces)
+        forces, moves = self._forces, actions
+        if self.continuous or self._opponents:
+            self._decode("actions", actions, self._columns, forces)
+            moves = _NO_MOVES
         for agent, act in self._opponents.items():
             if agent not in self.external:
                 column = np.array([self.agents.index(agent)])
@@ -353,8 +345,13 @@ class PhysicalDeception(Scenario):
                 # A network answers with forces even where the space is mpe2's five numbers.
                 width = 2 if chosen.shape[-1:] == (2,) else self._action_width()
                 self._decode(name, self._legal(name, chosen, 1, width), column, forces)
-        rewards = np.zeros((len(self.agents), self.num_envs))
-        dynamics.advance(self._arrays, self._numbers, self._players, forces, active, rewards)
+        rewards = np.empty((len(self.agents), self.num_envs))
+        legal = dynamics.advance(
+            self._memory, self._numbers, self._sizes,
+            self._players, self._columns, moves, forces, active, rewards,
+        )  # fmt: skip
+        if not legal:
+            raise _illegal("actions", actions)
         return rewards, np.zeros(self.num_envs, np.bool_)
 
     def _decode(
@@ -368,21 +365,20 @@ class PhysicalDeception(Scenario):
                 forces[:, columns] = actions
             return
         if not dynamics.decode_discrete(actions, columns, forces):
-            bad = np.flatnonzero(((actions < 0) | (actions > 4)).any(axis=1))[0]
-            raise ValueError(f"{name} must be in 0..4, got {actions[bad].tolist()} in game {bad}")
+            raise _illegal(name, actions)
 
     def _observe(self, agents: Sequence[str], outs: tuple, games: np.ndarray) -> None:
         columns = self._columns
         if agents is not self.external:
             columns = np.array([self.agents.index(agent) for agent in agents])
-        dynamics.observe(self._arrays, self._numbers, columns, games, outs)
+        dynamics.observe(self._memory, self._numbers, self._sizes, columns, games, outs)
 
     def blind(self, games: np.ndarray | None = None) -> None:
         """From now on red learns nothing from blue in `games` (all by default)."""
         chosen = np.ones(self.num_envs, np.bool_) if games is None else self._check_mask(games)
-        turned = chosen & ~self.state.blind
-        self.state.heading[turned] += math.pi
-        self.state.blind[chosen] = True
+        state = self.state
+        state.heading[chosen & ~state.blind] += math.pi
+        state.blind[chosen] = True
 
     # -- deception ----------------------------------------------------------------------------
 
@@ -393,9 +389,11 @@ class PhysicalDeception(Scenario):
         """
         games = self._every if games is None else games
         n, g = len(games), len(self.agents) - 1
-        belief = np.empty((n, g))
+        truth, belief = np.empty(n, np.int64), np.empty((n, g))
         blues, others = np.empty((3, n, g), np.bool_), np.empty((5, n), np.bool_)
-        dynamics.label(self._arrays, self._numbers, games, belief, blues, others)
+        dynamics.label(
+            self._memory, self._numbers, self._sizes, games, truth, belief, blues, others
+        )
         if g == 1:
             belief, blues = belief[:, 0], blues[:, :, 0]
         misled, deciding, at_goal = blues
@@ -404,7 +402,7 @@ class PhysicalDeception(Scenario):
             "belief": belief,
             "misled": misled,
             "deciding": deciding,
-            "truth": self.state.goal.take(games),
+            "truth": truth,
             "watched": watched,
             "at_goal": at_goal,
             "red_at_goal": red_at_goal,
@@ -460,6 +458,11 @@ class PhysicalDeception(Scenario):
     def draw(self, game: int = 0) -> Any:
         """A picture of one game."""
         return draw(self, game)
+
+
+def _illegal(name: str, actions: np.ndarray) -> ValueError:
+    bad = np.flatnonzero(((actions < 0) | (actions > 4)).any(axis=1))[0]
+    return ValueError(f"{name} must be in 0..4, got {actions[bad].tolist()} in game {bad}")
 
 
 def _rate(name: str, value: float | None, default: float) -> float:
