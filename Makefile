@@ -62,7 +62,7 @@ format: $(DEV) ## Mend what ruff can mend, and format
 pages: $(DEV) ## Write docs/scenarios anew from the scenarios' docstrings, with pictures
 	$(VENV)/bin/python docs/make_pages.py
 
-peers: $(PEERS)/.installed $(DEV) ## Set up .venv-peers: what benchmarks/throughput.py is timed against
+peers: $(PEERS)/.installed $(DEV) ## Set up .venv-peers: what the benchmarks are timed against
 
 constraints: ## Write constraints.txt anew: the newest versions that fit pyproject.toml, torch's kept
 	@tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT && \

@@ -43,7 +43,7 @@ class Eval:
         from rich.console import Console
         from rich.table import Table
 
-        from feint.agents import evaluate, load_agent, policy_of
+        from feint.agents import evaluate, load_agent, masked, policy_of
         from feint.envs import scenario_class
         from feint.envs.validation import check_int
         from feint.metrics import summary
@@ -61,8 +61,7 @@ class Eval:
             )
         act = policy_of(model, self.deterministic)
         if self.mask_other:
-            sees = act
-            act = lambda obs: sees(game.mask_other(obs))  # noqa: E731
+            act = masked(act, game)
         found = evaluate(
             act, card.scenario, kwargs, conditions=self.conditions, episodes=self.episodes,
             seed=self.seed,
