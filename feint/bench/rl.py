@@ -193,13 +193,13 @@ def run(
         act, s.id, s.env_kwargs, conditions=s.conditions, episodes=s.episodes, seed=EVALUATION_SEED
     )
     report(0.97)
-    _save_arrays(
+    save_arrays(
         folder / EPISODES,
         {f"{c}/{m}": v.astype(np.float32) for c, ms in found.items() for m, v in ms.items()},
     )
     doses = list(getattr(model, "soo_doses", []))
     if doses:
-        _save_arrays(folder / DOSE, {"norms": np.asarray(doses)})
+        save_arrays(folder / DOSE, {"norms": np.asarray(doses)})
     began = folder / CHECKPOINT if start is None else start
     return {
         "steps": s.steps if s.trains else 0,
@@ -209,7 +209,7 @@ def run(
         "detector": detector(model, s) if s.trains else None,
         "profile": record_profile(act, s, EVALUATION_SEED, folder),
         "curve": curve.points,
-        "dose": _dose_report(s, doses),
+        "dose": dose_report(s, doses),
     }
 
 
@@ -297,7 +297,8 @@ class _Curve(BaseCallback):
             self.points[key].append(moments(found[condition][metric])["mean"])
 
 
-def _dose_report(s: Settings, doses: list[float]) -> dict[str, Any]:
+def dose_report(s: Settings, doses: list[float]) -> dict[str, Any]:
+    """What a payload says of the dose: of its updates, and to which run it was matched."""
     return {
         "updates": len(doses),
         "mean_norm": float(np.mean(doses)) if doses else None,
@@ -307,7 +308,8 @@ def _dose_report(s: Settings, doses: list[float]) -> dict[str, Any]:
     }
 
 
-def _save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays as one `.npz`, whole or not at all."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # pyright: ignore[reportArgumentType]
     write_atomically(path, buffer.getvalue())

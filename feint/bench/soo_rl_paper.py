@@ -115,7 +115,7 @@ def run(
                 red, AgentCard(**{**vars(card), "env_kwargs": seat}), folder / RED_CHECKPOINT
             )
         if doses:
-            rl._save_arrays(folder / DOSE, {"norms": np.asarray(doses)})
+            rl.save_arrays(folder / DOSE, {"norms": np.asarray(doses)})
 
     act = rl.acting(blue, s)
     found = evaluate(
@@ -124,7 +124,7 @@ def run(
     if red is not None:  # a red that no arm trained, the same for all
         follower = play(act, s.id, s.env_kwargs, episodes=s.episodes, seed=rl.EVALUATION_SEED)
         found["follow"] = {**follower.metrics, "return": follower.returns}
-    rl._save_arrays(
+    rl.save_arrays(
         folder / EPISODES,
         {f"{c}/{m}": v.astype(np.float32) for c, ms in found.items() for m, v in ms.items()},
     )
@@ -140,7 +140,7 @@ def run(
         "detector": {"present": detector(blue, seen)} if s.trains else None,
         "profile": record_profile(act, judged, MEASURED_SEED, folder),
         "curve": curve,
-        "dose": rl._dose_report(s, doses),
+        "dose": rl.dose_report(s, doses),
     }
 
 
