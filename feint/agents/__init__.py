@@ -11,6 +11,7 @@ from feint.agents.probing import hidden_activations
 from feint.agents.regularized import RegularizedMixin
 from feint.agents.regularizer import Bound, Regularizer, Terms
 from feint.agents.resume import Saver, load_state, save_state
+from feint.agents.self_modeling import AgentSelfModel, SelfModeling
 from feint.agents.soo import (
     SOOA2C,
     SOODQN,
@@ -31,6 +32,7 @@ __all__ = [
     "SOOTD3",
     "AgentCard",
     "AgentOverlap",
+    "AgentSelfModel",
     "Bound",
     "Episodes",
     "GymVecEnv",
@@ -42,6 +44,7 @@ __all__ = [
     "SOOMixin",
     "SOORecurrentPPO",
     "Saver",
+    "SelfModeling",
     "SelfOtherOverlap",
     "Terms",
     "Ward",
