@@ -1,4 +1,4 @@
-"""The `feint` command: demo, train, eval, envs, play; each is a class in `feint.commands`."""
+"""The `feint` command: demo, train, eval, envs, selfmodel, play; each is a class in `feint.commands`."""
 
 import sys
 from typing import Annotated
@@ -10,6 +10,7 @@ from feint.commands.demo import Demo
 from feint.commands.envs import Envs
 from feint.commands.evaluate import Eval
 from feint.commands.play import Play
+from feint.commands.selfmodel import SelfModel
 from feint.commands.train import Train
 
 Command = (
@@ -17,6 +18,7 @@ Command = (
     | Annotated[Train, subcommand("train")]
     | Annotated[Eval, subcommand("eval")]
     | Annotated[Envs, subcommand("envs")]
+    | Annotated[SelfModel, subcommand("selfmodel")]
     | Annotated[Play, subcommand("play")]
 )
 

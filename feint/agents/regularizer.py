@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from feint.agents.actor import Actor, Batch
 
-
 #: Where a policy keeps the layers that its regularizers train; they have no part in acting.
 ATTACHED = "regularizers"
 

@@ -20,7 +20,7 @@ from feint.bench.analysis import ArmSummary, ScenarioSummary
 from feint.bench.results import RunResult
 
 _MARKERS = {"reference": "s", "treatment": "o", "sham": "X", "baseline": "D"}
-_PALETTE = (
+PALETTE = (
     "#000000", "#0072B2", "#009E73", "#56B4E9", "#CC79A7",
     "#E69F00", "#D55E00", "#8C564B", "#7F7F7F", "#BCBD22", "#F0E442",
 )  # fmt: skip
@@ -38,13 +38,13 @@ _STYLE: Any = {
 
 def colours(arms: Mapping[str, ArmSummary]) -> dict[str, str]:
     """One colour for each arm, the same in every plot."""
-    return {key: _PALETTE[i % len(_PALETTE)] for i, key in enumerate(arms)}
+    return {key: PALETTE[i % len(PALETTE)] for i, key in enumerate(arms)}
 
 
 def deception_against_task(summary: ScenarioSummary) -> Figure:
     """Where each arm stands: down and to the right is honest and able."""
     names = list(summary.settings.task)
-    figure, axes = _figure(len(names))
+    figure, axes = figure_row(len(names))
     for axis, name in zip(axes, names, strict=True):
         for key, arm in summary.arms.items():
             x, y = arm.task[name], arm.deception
@@ -59,13 +59,13 @@ def deception_against_task(summary: ScenarioSummary) -> Figure:
         axis.set_xlabel(f"own task, other {name}: {summary.settings.task[name]}")
         axis.set_ylim(bottom=-0.02)
     axes[0].set_ylabel(f"deception: {summary.settings.deception}")
-    _legend(figure, axes[0])
+    legend(figure, axes[0])
     return figure
 
 
 def learning_curves(summary: ScenarioSummary, results: list[RunResult]) -> Figure:
     """Deception during training and tuning, mean over seeds with the range."""
-    figure, axes = _figure(2)
+    figure, axes = figure_row(2)
     for key, arm in summary.arms.items():
         runs = [r for r in results if r.scenario == summary.key and r.arm == key]
         curves = [r.payload["curve"] for r in runs if len(r.payload["curve"]["steps"]) > 1]
@@ -85,13 +85,13 @@ def learning_curves(summary: ScenarioSummary, results: list[RunResult]) -> Figur
         axis.set_xlabel("environment steps, millions")
         axis.set_ylim(bottom=-0.02)
     axes[0].set_ylabel(f"deception: {summary.settings.deception}")
-    _legend(figure, *axes)
+    legend(figure, *axes)
     return figure
 
 
 def overlap_against_control(summary: ScenarioSummary) -> Figure:
     """The gap of the arm's own pairs against that of control pairs, relative to the start."""
-    figure, (axis,) = _figure(1)
+    figure, (axis,) = figure_row(1)
     for key, arm in summary.arms.items():
         if arm.gaps is None:
             continue
@@ -107,7 +107,7 @@ def overlap_against_control(summary: ScenarioSummary) -> Figure:
     axis.set(xscale="log", yscale="log", xlim=(8e-4, 5), ylim=(8e-4, 100))
     axis.set_xlabel("self/other gap, as a share of the deceptive agent's")
     axis.set_ylabel("control gap, likewise")
-    _legend(figure, axis)
+    legend(figure, axis)
     return figure
 
 
@@ -122,14 +122,16 @@ def svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def _figure(columns: int) -> tuple[Figure, list[Axes]]:
+def figure_row(columns: int, sharey: bool = True) -> tuple[Figure, list[Axes]]:
+    """A figure with so many plots side by side, and room for a legend."""
     with plt.rc_context(_STYLE):
         width = 4.6 if columns == 1 else 3.6 * columns
-        figure, axes = plt.subplots(1, columns, figsize=(width + 2.6, 3.4), sharey=columns > 1)
+        figure, axes = plt.subplots(1, columns, figsize=(width + 2.6, 3.4), sharey=sharey)
     return figure, list(np.atleast_1d(axes))
 
 
-def _legend(figure: Figure, *axes: Axes) -> None:
+def legend(figure: Figure, *axes: Axes) -> None:
+    """One legend for all plots, each label once."""
     found = {}
     for axis in axes:
         handles, labels = axis.get_legend_handles_labels()

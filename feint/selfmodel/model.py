@@ -243,6 +243,9 @@ def _noting(rows: dict[str, torch.Size], name: str) -> Callable[..., None]:
 
 def _shared(module: nn.Module, layer: nn.Linear) -> bool:
     """Whether another layer holds the same weights, as a tied embedding does."""
-    return sum(
-        any(p is layer.weight for p in other.parameters(recurse=False)) for other in module.modules()
-    ) != 1  # fmt: skip
+    holders = [m for m in module.modules() if layer.weight in _own_parameters(m)]
+    return len(holders) > 1
+
+
+def _own_parameters(module: nn.Module) -> set[nn.Parameter]:
+    return set(module.parameters(recurse=False))

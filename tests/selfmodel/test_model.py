@@ -206,5 +206,5 @@ def test_wrong_arguments_fail_in_one_clear_line(arguments, message):
 
 
 def test_a_module_without_a_linear_layer_is_refused():
-    with pytest.raises(ValueError, match="needs an nn.Linear"):
+    with pytest.raises(ValueError, match=r"needs an nn\.Linear"):
         SelfModel(nn.Sequential(nn.ReLU(), nn.Tanh()), SelfModelConfig(("0",)), X)
