@@ -1,4 +1,4 @@
-"""The `feint` command: demo, train, eval, envs, selfmodel, play; each is a class in `feint.commands`."""
+"""The `feint` command; each of its commands is a class in `feint.commands`."""
 
 import sys
 from typing import Annotated

@@ -165,8 +165,8 @@ def cells(row: Row, study: Study) -> list[str]:
         interval, valid = row.llc(variant)
         text = _cell(interval, 2)
         if valid < len(row.runs):
-            why = sorted({r.llc[variant].invalid for r in row.runs if r.llc[variant].invalid})
-            kinds = "; ".join(dict.fromkeys(w.partition(" (")[0] for w in why))
+            why = [found.invalid for r in row.runs if (found := r.llc.get(variant))]
+            kinds = "; ".join(dict.fromkeys(w.partition(" (")[0] for w in why if w))
             text = f"{text} invalid in {len(row.runs) - valid} of {len(row.runs)}: {kinds}".strip()
         found.append(text)
     if _compares(study):
@@ -263,7 +263,7 @@ def _against_weight(made: Sequence[Row], measures: dict[str, Measure]) -> Figure
     weights = sorted({row.weight for row in made})
     place = {w: k for k, w in enumerate(weights)}  # evenly spaced: 0 has no logarithm
     sizes = list(dict.fromkeys(row.hidden for row in made))
-    markers = dict(zip(ARMS, "osvD^XP", strict=True))
+    markers = dict(zip(ARMS, "osvD^XxP", strict=True))
     for axis, (name, measure) in zip(axes, measures.items(), strict=True):
         for arm in ARMS:
             for k, hidden in enumerate(sizes):

@@ -6,8 +6,6 @@ from typing import Annotated
 
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, subcommand
 
-_ALL = ("no_detach", "shuffled", "random", "earlier", "activation_l2", "weight_decay")
-
 
 @dataclass(frozen=True)
 class Run:
@@ -34,8 +32,8 @@ class Run:
     seeds: int = 5
     """How many training seeds: 1, 2, ..."""
     controls: tuple[str, ...] | None = None
-    """Which controls: no_detach, shuffled, random, earlier, activation_l2, weight_decay; by
-    default all that the task has, at the weights below."""
+    """Which controls: no_detach, shuffled, random, earlier, activation_l2, activation_l2_tenth,
+    weight_decay; by default all that the task has, at the weights below."""
     control_weights: tuple[float, ...] | None = None
     """Weights at which controls run: 10 by default, where that is one, else the largest."""
     epochs: int | None = None
@@ -57,7 +55,7 @@ class Run:
         from feint.files import check_writable, sole_owner
         from feint.selfmodel import modules
         from feint.selfmodel.data import load
-        from feint.selfmodel.study import Study, run_study
+        from feint.selfmodel.study import CONTROLS, Study, run_study
         from feint.selfmodel.tasks import task
 
         check_int("seeds", self.seeds, at_least=1)
@@ -65,7 +63,7 @@ class Run:
         weights = tuple(w for w in self.weights or made.weights if w)
         chosen = self.controls
         if chosen is None:
-            chosen = tuple(c for c in _ALL if made.net == "mlp" or c in modules.ARMS)
+            chosen = tuple(c for c in CONTROLS if made.net == "mlp" or c in modules.ARMS)
         chosen = chosen if weights else ()
         at = self.control_weights or ((10.0,) if 10.0 in weights else (max(weights, default=0),))
         study = Study(

@@ -1,8 +1,8 @@
 """The local learning coefficient (LLC, also RLCT), estimated by SGLD around trained weights.
 
-Lau et al. (2023), arXiv 2308.12108. Two variants: `released` has the semantics of devinterp 0.2.0 as
-the code of arXiv 2407.10188 calls it; `corrected` has the inverse temperature of the whole training
-set, the loss at the start on all of it, eval mode and a burn-in. Their values are on other scales.
+Lau et al. (2023), arXiv 2308.12108. Two variants: `released` has the semantics of devinterp 0.2.0
+as the code of arXiv 2407.10188 calls it; `corrected` has the inverse temperature of the whole
+training set, the loss at the start on all of it, eval mode and a burn-in. Each has its own scale.
 """
 
 import copy
@@ -83,8 +83,8 @@ def sample(start: Sequence[Tensor], losses: Losses, batches: Iterable, settings:
     """Losses along chains of stochastic gradient Langevin dynamics, of many models at once.
 
     Each step: the loss of a batch is noted, then every weight moves by `-lr/2 * (nbeta * gradient +
-    localization * (w - w0)) + sqrt(lr) * N(0, 1)`. All models see the same noise in chain i, as when
-    each is sampled by itself with the same seed.
+    localization * (w - w0)) + sqrt(lr) * N(0, 1)`. All models see the same noise in chain i, as
+    when each is sampled by itself with the same seed.
 
     Args:
         start: one tensor per parameter, (models, ...), in the order in which noise is drawn.
@@ -199,7 +199,9 @@ def module_llc(
     first = batches[: settings.chains] if released else batches
     sizes = torch.tensor([1.0 if released else float(len(y)) for _, y in first])
     with torch.no_grad():
-        at_start = torch.tensor([float(criterion(net(x), y)) for x, y in first])
+        at_start = torch.tensor(
+            [float(criterion(net(x), y)) for x, y in first], dtype=torch.float64
+        )
     start_loss = (at_start * sizes).sum() / sizes.sum()
     if released:  # train mode moves a batch norm's statistics, which the chains then begin with
         buffers[:] = [copy.deepcopy(dict(net.named_buffers())) for _ in buffers]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from feint.files import write_atomically
@@ -28,9 +29,11 @@ ARMS = {
     "random": "a random network's activations as target",
     "earlier": "an earlier layer as target",
     "activation_l2": "activation L2, at the same dose",
+    "activation_l2_tenth": "activation L2, at a tenth of the dose",
     "weight_decay": "weight decay, at the same SD",
 }
 CONTROLS = tuple(ARMS)[1:]
+_L2 = {"activation_l2": 1.0, "activation_l2_tenth": 0.1}
 _PREDICTED = {"shuffled": "shuffled", "random": "random", "earlier": "earlier"}
 
 #: Weight decays that are tried to match an SD; between them it is interpolated.
@@ -262,13 +265,13 @@ class _Stacks:
         variations = Variations(weights)
         record = False
         if arm == "self_model":
-            record = "activation_l2" in self.study.controls
+            record = any(name in self.study.controls for name in _L2)
         elif arm == "no_detach":
             variations = Variations(weights, detach=False)
         elif arm in _PREDICTED:
             variations = Variations(weights, predicted=_PREDICTED[arm])
-        elif arm == "activation_l2":
-            dose = self._dose(hidden, seeds, weights)
+        elif arm in _L2:
+            dose = self._dose(hidden, seeds, weights) * _L2[arm]
             variations = Variations(weights, predicted="none", dose=dose)
         else:
             decays = tuple(self._decay(hidden, w, finished) for w in weights)
@@ -314,9 +317,7 @@ class _Stacks:
                 )
 
     def _dose(self, hidden: int, seeds: Sequence[int], weights: Sequence[float]) -> Tensor:
-        """Doses of self-modeling, (steps, seeds, weights); trained again if they are not at hand."""
-        import torch
-
+        """Doses of self-modeling, (steps, seeds, weights); trained anew if not at hand."""
         for weight in weights:
             lacking = [seed for seed in seeds if (hidden, weight, seed) not in self.doses]
             if lacking:

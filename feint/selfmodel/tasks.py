@@ -1,7 +1,7 @@
 """The paper's three tasks and two small ones, with their exact settings.
 
-`official_code` is what the released code of arXiv 2407.10188 does; `paper_text_variant` differs only
-where those who went by the paper's text report otherwise.
+`official_code` is what the released code of arXiv 2407.10188 does; `paper_text_variant` differs
+only where those who went by the paper's text report otherwise.
 """
 
 from dataclasses import dataclass, replace
@@ -10,6 +10,10 @@ from feint.selfmodel.llc import SGLD, temperature
 from feint.selfmodel.stack import Training
 
 CONFIGS = ("official_code", "paper_text_variant")
+
+
+_RELEASED = SGLD(lr=1e-4, localization=100.0, chains=4, draws=1000)
+_CORRECTED = SGLD(lr=1e-5, localization=100.0, chains=4, draws=1000, burn_in=1000)
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,8 @@ class Task:
     weights: tuple[float, ...]
     training: Training
     optimizer: str = "sgd"
-    llc: SGLD = SGLD()
-    corrected: SGLD = SGLD(lr=1e-5, draws=1000, burn_in=1000)
+    llc: SGLD = _RELEASED
+    corrected: SGLD = _CORRECTED
 
     def settings(self, variant: str, rows: int) -> SGLD:
         """How the LLC is sampled, on a training set of `rows`."""
