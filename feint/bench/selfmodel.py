@@ -165,8 +165,8 @@ def cells(row: Row, study: Study) -> list[str]:
         interval, valid = row.llc(variant)
         text = _cell(interval, 2)
         if valid < len(row.runs):
-            why = [found.invalid for r in row.runs if (found := r.llc.get(variant))]
-            kinds = "; ".join(dict.fromkeys(w.partition(" (")[0] for w in why if w))
+            why = [r.llc[variant].invalid.partition(" (")[0] for r in row.runs if variant in r.llc]
+            kinds = "; ".join(dict.fromkeys(filter(None, why)))
             text = f"{text} invalid in {len(row.runs) - valid} of {len(row.runs)}: {kinds}".strip()
         found.append(text)
     if _compares(study):

@@ -162,12 +162,12 @@ def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
 class _Other:
     """What a control predicts, by seed: shuffles and random networks, as when trained alone."""
 
-    def __init__(self, seeds: Sequence[int], predicted: str, start: Sequence[list[Tensor]]):
+    def __init__(self, seeds: Sequence[int], predicted: str, w1: Tensor):
         self.predicted = predicted
         self.luck = [torch.Generator().manual_seed(seed) for seed in seeds]
         if predicted == "random":
-            w1, b1 = start[0][0], start[0][1]
-            drawn = [initial(w1.shape[1], len(b1), 1, 100_003 + seed) for seed in seeds]
+            hidden, inputs = w1.shape[2:]
+            drawn = [initial(inputs, hidden, 1, 100_003 + seed, False) for seed in seeds]
             self.fixed = [torch.stack([d[k] for d in drawn]).unsqueeze(1).to(w1) for k in (0, 1)]
 
     def __call__(self, x: Tensor, before: Tensor, after: Tensor) -> Tensor:
@@ -207,16 +207,11 @@ def train(
     x = data.x.flatten(1)
     nets = len(variations.weights)
     active = variations.predicted != "none" and any(variations.weights) and variations.dose is None
-    start = [initial(x.shape[1], hidden, data.classes, s, active) for s in seeds]
-    params = [
-        torch.stack([s[k] for s in start]).unsqueeze(1).repeat(1, nets, *(1,) * start[0][k].dim())
-        .to(x.dtype).requires_grad_()
-        for k in range(4)
-    ]  # fmt: skip
+    params = _start(x, hidden, data.classes, seeds, variations.weights, active)
     optimizer = torch.optim.SGD(params, how.lr, how.momentum, nesterov=how.nesterov)
     weight = torch.tensor(variations.weights, dtype=x.dtype)
     decay = torch.tensor(variations.decays or (0.0,) * nets, dtype=x.dtype)
-    other = _Other(seeds, variations.predicted, start)
+    other = _Other(seeds, variations.predicted, params[0])
     doses, history, step = [], [], 0
     for epoch in range(how.epochs):
         for index in batch_indices(len(x), seeds, how, epoch):
@@ -252,6 +247,27 @@ def train(
         torch.stack(doses) if doses else None,
         torch.stack(history),
     )
+
+
+def _start(
+    x: Tensor,
+    hidden: int,
+    classes: int,
+    seeds: Sequence[int],
+    weights: Sequence[float],
+    active: bool,
+) -> Weights:
+    """Initial parameters, (seeds, networks, ...); a baseline's idle rows are 0."""
+    stacks: list[list[Tensor]] = []
+    for seed in seeds:
+        bare = initial(x.shape[1], hidden, classes, seed, predicts=False)
+        wide = initial(x.shape[1], hidden, classes, seed) if active else bare
+        padded = [F.pad(p, (0, 0) * (p.dim() - 1) + (0, len(wide[3]) - classes)) if k > 1 else p
+                  for k, p in enumerate(bare)]  # fmt: skip
+        each = [wide if weight else padded for weight in weights]
+        stacks.append([torch.stack(p) for p in zip(*each, strict=True)])
+    params = [torch.stack(p).to(x.dtype) for p in zip(*stacks, strict=True)]
+    return [p.requires_grad_() for p in params]
 
 
 def batch_indices(rows: int, seeds: Sequence[int], how: Training, epoch: int) -> Iterator[Tensor]:

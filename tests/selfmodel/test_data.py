@@ -95,7 +95,7 @@ def test_imdb_is_read_from_its_folder_of_texts(tmp_path):
     assert data.test_x.rows[0].tolist() == [1, 1, number["."]], "unknown words are 1"
     assert data.y.tolist() == [0, 1] and data.words == len(order) + 2
     (tmp_path / "test" / "pos" / "0_1.txt").unlink()
-    with pytest.raises(ValueError, match="no texts in .*pos"):
+    with pytest.raises(ValueError, match=r"no texts in .*pos"):
         load("imdb", tmp_path)
 
 
@@ -114,7 +114,9 @@ def test_texts_are_filled_up():
 @pytest.mark.parametrize("name", ["mnist", "cifar10", "imdb"])
 def test_a_missing_data_set_says_how_to_get_it(name, monkeypatch):
     monkeypatch.setattr(sets, "find_spec", lambda name: None)
-    with pytest.raises(ValueError, match="name its folder with --data-dir .*pip install") as caught:
+    with pytest.raises(
+        ValueError, match=r"name its folder with --data-dir .*pip install"
+    ) as caught:
         load(name)
     assert "\n" not in str(caught.value)
 

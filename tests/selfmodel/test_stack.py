@@ -33,10 +33,10 @@ def alone(data, seed, weight, how, detach=True, target="own", decay=0.0):
         target="own" if target in ("earlier", "shuffled") else target,
     )
     model = SelfModel(MLP(INPUTS, HIDDEN, CLASSES).double(), config, data.x[:2])
-    start = stack.initial(INPUTS, HIDDEN, CLASSES, seed)
+    start = stack.initial(INPUTS, HIDDEN, CLASSES, seed, predicts=weight > 0)
     with torch.no_grad():
         for p, value in zip(model.parameters(), start, strict=True):
-            p.copy_(value)
+            p.zero_()[: len(value)] = value
     optimizer = torch.optim.SGD(
         model.parameters(), how.lr, how.momentum, nesterov=how.nesterov, weight_decay=decay
     )
