@@ -78,7 +78,7 @@ def measure(name: str, repeats: int) -> Timing:
 
 def main() -> None:
     """Time all sizes and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path, help="also write the numbers as JSON")

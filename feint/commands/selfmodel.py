@@ -102,6 +102,42 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Agents:
+    """Train agents with and without self-modeling: complexity, readability, deception.
+
+    The suite takes about an hour of one core's time; --scenarios, --arms and --seeds run a part.
+    Interrupted, the same command goes on where it was.
+    """
+
+    out: Path = Path("runs/selfmodel/agents")
+    """Folder for everything it writes."""
+    seeds: tuple[int, ...] | None = None
+    """Training seeds; the suite's own by default."""
+    scenarios: tuple[str, ...] | None = None
+    """Only these: physical_deception, room_signal."""
+    arms: tuple[str, ...] | None = None
+    """Only these, such as deceptive, deceptive_self10."""
+    workers: int | None = None
+    """Runs at once; all cores by default."""
+    suite: str = "selfmodel_rl"
+    """That built-in suite, or a .toml file of your own (job feint.bench.selfmodel_rl:run)."""
+
+    def run(self) -> int:
+        """Run the suite and print its tables, in Markdown."""
+        from feint.bench import Suite, run_suite
+        from feint.bench.selfmodel_rl import markdown
+        from feint.files import write_atomically
+
+        suite = Suite.load(self.suite).select(scenarios=self.scenarios, arms=self.arms)
+        suite = suite.with_seeds(self.seeds) if self.seeds else suite
+        results = run_suite(suite, self.out, workers=self.workers)
+        text = markdown(suite, results)
+        write_atomically(self.out / "table.md", text)
+        print(text)
+        return 0
+
+
+@dataclass(frozen=True)
 class Tasks:
     """List the tasks and their exact settings."""
 
@@ -137,7 +173,9 @@ class SelfModel:
     """Networks that predict themselves: arXiv 2407.10188, with controls."""
 
     action: Annotated[
-        Annotated[Run, subcommand("run")] | Annotated[Tasks, subcommand("tasks")],
+        Annotated[Run, subcommand("run")]
+        | Annotated[Agents, subcommand("agents")]
+        | Annotated[Tasks, subcommand("tasks")],
         OmitArgPrefixes,
         OmitSubcommandPrefixes,
     ]

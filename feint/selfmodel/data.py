@@ -86,9 +86,9 @@ def _digits(folder: Path | None) -> Data:
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
-    x, y = load_digits(return_X_y=True)
+    pixels, y = (np.asarray(part) for part in load_digits(return_X_y=True))
     x, test_x, y, test_y = train_test_split(
-        np.float32(x / 8 - 1), y, test_size=360, stratify=y, random_state=0
+        np.float32(pixels / 8 - 1), y, test_size=360, stratify=y, random_state=0
     )
     return Data(*(torch.from_numpy(a) for a in (x, y, test_x, test_y)), classes=10)
 

@@ -58,8 +58,9 @@ class WidenedLinear(nn.Linear):
 
     def narrowed(self) -> nn.Linear:
         """A plain layer with the first rows alone."""
-        plain = nn.utils.skip_init(nn.Linear, self.in_features, self.own, self.bias is not None)
-        plain = plain.to(self.weight)
+        bias, dtype = self.bias is not None, self.weight.dtype
+        plain = nn.Linear(self.in_features, self.own, bias, device="meta", dtype=dtype)
+        plain = plain.to_empty(device=self.weight.device)
         with torch.no_grad():
             plain.weight.copy_(self.weight[: self.own])
             if self.bias is not None:
@@ -228,7 +229,8 @@ class _watching:
 
     def __exit__(self, *_: object) -> None:
         if self.head is None:
-            self.layer.keep = None  # pyright: ignore[reportAttributeAccessIssue]
+            assert isinstance(self.layer, WidenedLinear)
+            self.layer.keep = None
         else:
             self.handle.remove()
 

@@ -1,6 +1,6 @@
 # SB3 types its attributes as optional until they are set up, which in a test they are.
 # pyright: reportArgumentType=false, reportOptionalMemberAccess=false, reportCallIssue=false
-# pyright: reportAttributeAccessIssue=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
 """Policies that predict themselves, alone and together with overlap."""
 
 import warnings

@@ -1,3 +1,5 @@
+# Submodules by index and name, which torch types as any module.
+# pyright: reportIndexIssue=false, reportAttributeAccessIssue=false
 """A wrapped module's self-prediction, its targets and its loss."""
 
 import copy
