@@ -98,7 +98,8 @@ def run(
     env = make_vec_env(
         preset.id, preset.num_envs, spec.seed * SEED_STRIDE, incentive=s.incentive, **s.env_kwargs
     )
-    model: Any = chosen.cls(
+    make: Any = chosen.cls  # whose type is SB3's, without our arguments
+    model = make(
         chosen.policy,
         env,
         seed=spec.seed,

@@ -1,7 +1,8 @@
 """Any torch module, wrapped so that its last layer also predicts its own hidden activations."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -211,28 +212,22 @@ class SelfModel(nn.Module):
         return rows, {name: act.numel() for name, act in acts.items()}, list(rows)
 
 
-class _watching:
+@contextmanager
+def _watching(layer: nn.Linear, kept: list[Tensor], head: nn.Linear | None) -> Iterator[None]:
     """For a while, `layer` hands out its predictions, or its head's."""
-
-    def __init__(self, layer: nn.Linear, kept: list[Tensor], head: nn.Linear | None):
-        self.layer, self.kept, self.head = layer, kept, head
-
-    def __enter__(self) -> None:
-        head, kept = self.head, self.kept
-        if head is None:
-            assert isinstance(self.layer, WidenedLinear)
-            self.layer.keep = kept
-        else:
-            self.handle = self.layer.register_forward_pre_hook(
-                lambda _, args: kept.append(head(args[0]))
-            )
-
-    def __exit__(self, *_: object) -> None:
-        if self.head is None:
-            assert isinstance(self.layer, WidenedLinear)
-            self.layer.keep = None
-        else:
-            self.handle.remove()
+    if head is not None:
+        handle = layer.register_forward_pre_hook(lambda _, args: kept.append(head(args[0])))
+        try:
+            yield
+        finally:
+            handle.remove()
+        return
+    assert isinstance(layer, WidenedLinear)
+    layer.keep = kept
+    try:
+        yield
+    finally:
+        layer.keep = None
 
 
 def _noting(rows: dict[str, torch.Size], name: str) -> Callable[..., None]:

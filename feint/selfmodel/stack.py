@@ -5,7 +5,7 @@ network gets, to rounding, the parameters that it would get when trained by itse
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import cycle, islice
 
 import torch
@@ -288,28 +288,30 @@ def width(rows: Tensor) -> Tensor:
 
 def measure(stack: Stack, data: Data, predicts: bool) -> Measures:
     """See `Measures`; self-prediction is that of the hidden layer, after its ReLU."""
-    with torch.no_grad():
-        x = data.test_x.flatten(1).expand(len(stack.seeds), -1, -1)
-        _, after, out = hidden_and_outputs(stack.params, x)
-        logits = out[..., : data.classes]
-        accuracy = (logits.argmax(-1) == data.test_y).double().mean(-1)
-        nan = torch.full_like(accuracy, float("nan"))
-        r2, identity = nan, nan.clone()
+    found: dict[str, list[Tensor]] = {f.name: [] for f in fields(Measures)}
+    x, sd = data.test_x.flatten(1).unsqueeze(0), width(stack.classifier()[2])
+    nan = torch.full(sd.shape[1:], float("nan"), dtype=torch.float64)
+    train_loss = _loss_on(stack.classifier(), data)
+    for s in range(len(stack.seeds)):  # one by one, for the memory
+        with torch.no_grad():
+            _, after, out = hidden_and_outputs([p[s : s + 1] for p in stack.params], x)
+        after, out = after[0].double(), out[0].double()
+        hits = out[..., : data.classes].argmax(-1) == data.test_y
+        r2, identity = nan, nan
         if predicts:
-            error = (out[..., data.classes :] - after).double().square().sum((-2, -1))
-            spread = (after - after.mean(2, keepdim=True)).double().square().sum((-2, -1))
+            error = (out[..., data.classes :] - after).square().sum((-2, -1))
+            spread = (after - after.mean(1, keepdim=True)).square().sum((-2, -1))
             r2 = torch.where(spread > 0, 1 - error / spread, nan)
-            own = stack.params[2][:, :, data.classes :]
-            identity = torch.tensor([[identity_distance(w) for w in row] for row in own])
-        return Measures(
-            accuracy=accuracy,
-            train_loss=_loss_on(stack.classifier(), data),
-            width=width(stack.classifier()[2]),
-            activation_rms=after.double().square().mean((-2, -1)).sqrt(),
-            dead=(after.amax(2) <= 0).double().mean(-1),
-            r2=r2,
-            identity=identity,
-        )
+            own = stack.params[2][s, :, data.classes :]
+            identity = torch.tensor([identity_distance(w) for w in own])
+        found["accuracy"].append(hits.double().mean(-1))
+        found["train_loss"].append(train_loss[s])
+        found["width"].append(sd[s])
+        found["activation_rms"].append(after.square().mean((-2, -1)).sqrt())
+        found["dead"].append((after.amax(1) <= 0).double().mean(-1))
+        found["r2"].append(r2)
+        found["identity"].append(identity)
+    return Measures(**{name: torch.stack(values) for name, values in found.items()})
 
 
 def llc(
