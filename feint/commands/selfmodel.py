@@ -36,6 +36,8 @@ class Run:
     weight_decay; by default all that the task has, at the weights below."""
     control_weights: tuple[float, ...] | None = None
     """Weights at which controls run: 10 by default, where that is one, else the largest."""
+    layers: tuple[str, ...] = ()
+    """Names of the predicted layers; the task's by default. For imdb also: embedding."""
     epochs: int | None = None
     """In place of the task's."""
     draws: int | None = None
@@ -47,6 +49,7 @@ class Run:
 
     def run(self) -> int:
         """Run the study and report."""
+        import torch
         from rich.console import Console
         from rich.progress import Progress
 
@@ -74,12 +77,15 @@ class Run:
             seeds=tuple(range(1, self.seeds + 1)),
             controls=chosen,
             control_weights=at,
+            layers=self.layers,
             epochs=self.epochs,
             draws=self.draws,
         )
         out = self.out or Path("runs/selfmodel") / self.data
         check_writable(out / "report.html")
         data = load(self.data, self.data_dir)
+        if made.net == "mlp" and data.x[0].numel() * max(study.hidden) < 1e5:
+            torch.set_num_threads(1)  # so small that threads would wait for one another
         errors = Console(stderr=True)
         with sole_owner(out), Progress(console=errors) as bar:
             line = bar.add_task("")

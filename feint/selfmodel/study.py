@@ -54,6 +54,7 @@ class Study:
         seeds: training seeds.
         controls: which of `CONTROLS` to run.
         control_weights: at which weights they run; "matched" means matched to self-modeling there.
+        layers: what is predicted; empty for the task's.
         epochs: in place of the task's.
         draws: of the LLC, in place of the task's; 0 to leave it out.
 
@@ -68,6 +69,7 @@ class Study:
     seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
     controls: tuple[str, ...] = ()
     control_weights: tuple[float, ...] = (10.0,)
+    layers: tuple[str, ...] = ()
     epochs: int | None = None
     draws: int | None = None
 
@@ -90,6 +92,8 @@ class Study:
                     f"{name} works on one-hidden-layer nets only; here there are: "
                     f"{', '.join(a for a in modules.ARMS if a in CONTROLS)}"
                 )
+        if made.net == "mlp" and self.layers not in ((), made.layers):
+            raise ValueError(f"layers can be {made.layers} here, got {self.layers}")
         odd = [w for w in self.control_weights if w not in self.weights or w == 0]
         if self.controls and (odd or not self.control_weights):
             raise ValueError(
@@ -105,6 +109,7 @@ class Study:
     def task(self) -> Task:
         """The task, with this study's epochs and draws."""
         made = task(self.data, self.config)
+        made = replace(made, layers=self.layers or made.layers)
         if self.epochs is not None:
             made = replace(made, training=replace(made.training, epochs=self.epochs))
         if self.draws:
@@ -122,6 +127,7 @@ class Study:
             "schema": 1,
             "data": self.data,
             "config": self.config,
+            "layers": list(self.task.layers),
             "epochs": self.epochs,
             "draws": self.draws,
         }

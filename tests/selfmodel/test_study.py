@@ -160,6 +160,7 @@ def test_a_run_survives_its_file():
         ({"controls": ("nope",)}, "unknown control 'nope'"),
         ({"controls": ("random",), "control_weights": (7.0,)}, "control_weights must be some of"),
         ({"data": "cifar10", "controls": ("earlier",)}, "one-hidden-layer nets only"),
+        ({"layers": ("fc1",)}, "layers can be .*activation1"),
         ({"epochs": 0}, "epochs must be >= 1"),
         ({"draws": 5}, "draws must be 0 or >= 10"),
     ],
@@ -198,6 +199,17 @@ def test_texts_are_learned_with_every_arm(arm, tmp_path):
         assert run.accuracy > 0.9 and run.width > 0 and len(run.llc) == 2
         own = run.arm in ("self_model", "no_detach") and run.weight > 0
         assert math.isnan(run.r2) != own
+
+
+def test_an_earlier_layer_of_texts_can_be_predicted(tmp_path):
+    texts, y = Texts([torch.tensor([2 + k % 2]) for k in range(40)]), torch.arange(40) % 2
+    data = Data(texts, y, texts, y, 2, words=4)
+    made = Study(data="imdb", hidden=(8,), weights=(1.0,), seeds=(1,), epochs=1, draws=0,
+                 layers=("embedding",))  # fmt: skip
+    _, own = run_study(made, data, tmp_path)
+    assert math.isfinite(own.r2) and math.isnan(own.identity) and not own.llc
+    with pytest.raises(ValueError, match="another layers"):
+        run_study(Study(**{**vars(made), "layers": ("activation1",)}), data, tmp_path)
 
 
 def test_images_are_learned_by_a_resnet(monkeypatch, tmp_path):
