@@ -38,7 +38,7 @@ _MEASURES: dict[str, Measure] = {
     "activation RMS": lambda r: r.activation_rms,
     "SD x RMS": lambda r: r.scaled_width,
     "self-prediction R2": lambda r: r.r2,
-    "|W-I|/|I|": lambda r: r.identity,
+    "distance from identity": lambda r: r.identity,
 }
 
 
