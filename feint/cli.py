@@ -13,6 +13,7 @@ from feint.commands.envs import Envs
 from feint.commands.evaluate import Eval
 from feint.commands.export import Export
 from feint.commands.play import Play
+from feint.commands.selfmodel import SelfModel
 from feint.commands.sweep import Sweep
 from feint.commands.train import Train
 
@@ -27,6 +28,7 @@ _COMMANDS = {
     "envs": Envs,
     "play": Play,
     "bench": Bench,
+    "selfmodel": SelfModel,
 }
 
 

@@ -16,7 +16,7 @@ RL = {"torch", "stable_baselines3", "sb3_contrib", "safetensors"}
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "overlap": (set(), {"torch"}),
     "metrics": (set(), {"numpy", "scipy"}),
-    "selfmodel": ({"overlap", "metrics"}, {"torch", "numpy", "scipy", "sklearn"}),
+    "selfmodel": ({"overlap", "metrics"}, {"torch", "numpy", "scipy", "sklearn", "datasets"}),
     "envs": ({"metrics"}, {"numpy", "numba", "llvmlite", "pygame", "imageio", *VIEWS}),
     "agents": (
         {"envs", "overlap", "selfmodel", "metrics"},

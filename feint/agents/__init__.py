@@ -13,6 +13,7 @@ from feint.agents.probing import hidden_activations
 from feint.agents.regularized import RegularizedMixin
 from feint.agents.regularizer import Bound, Regularizer, Terms
 from feint.agents.resume import Saver, load_state, save_state
+from feint.agents.self_modeling import AgentSelfModel, SelfModeling
 from feint.agents.self_play import train_roles
 from feint.agents.shared_vec_env import SharedVectorEnv, make_shared_vec_env
 from feint.agents.soo import (
@@ -37,6 +38,7 @@ __all__ = [
     "SOOTD3",
     "AgentCard",
     "AgentOverlap",
+    "AgentSelfModel",
     "Altered",
     "Bound",
     "Episodes",
@@ -52,6 +54,7 @@ __all__ = [
     "SOOMixin",
     "SOORecurrentPPO",
     "Saver",
+    "SelfModeling",
     "SelfOtherOverlap",
     "SharedVectorEnv",
     "Terms",

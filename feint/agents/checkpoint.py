@@ -16,6 +16,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from feint.agents.algorithms import ALGORITHMS, algorithm
+from feint.agents.regularizer import acts_without
 from feint.envs import full_id, scenario_class
 from feint.files import write_atomically
 
@@ -55,7 +56,7 @@ class AgentCard:
 
 def save_agent(model: BaseAlgorithm, card: AgentCard, path: str | Path) -> None:
     """Write the policy's parameters and `card`, atomically."""
-    tensors = {k: v.detach().cpu().contiguous() for k, v in model.policy.state_dict().items()}
+    tensors = {k: v.detach().cpu().contiguous() for k, v in _acting(model).items()}
     data = save(tensors, metadata={"feint": json.dumps(asdict(card))})
     write_atomically(Path(path), data)
 
@@ -133,7 +134,7 @@ def load_into(model: BaseAlgorithm, path: str | Path, scenario: str | None = Non
     _check_scenario(card, path, scenario)
     with safe_open(str(path), framework="pt") as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}
-    mine = model.policy.state_dict()
+    mine = _acting(model)
     if mine.keys() != tensors.keys() or any(mine[k].shape != tensors[k].shape for k in mine):
         raise ValueError(
             f"{path} is an agent for {card.scenario} {card.env_kwargs} with nets {card.net_arch}; "
@@ -141,7 +142,7 @@ def load_into(model: BaseAlgorithm, path: str | Path, scenario: str | None = Non
         )
     if not all(torch.isfinite(t).all() for t in tensors.values()):
         raise ValueError(f"{path} holds values that are not finite")
-    model.policy.load_state_dict(tensors)
+    model.policy.load_state_dict({**model.policy.state_dict(), **tensors})
     if hasattr(model, "_bound"):
         model._bound = None  # pyright: ignore[reportAttributeAccessIssue]
     return card
@@ -176,6 +177,11 @@ def load_agent(
     )
     load_into(model, path)
     return model, card
+
+
+def _acting(model: BaseAlgorithm) -> dict[str, torch.Tensor]:
+    """The policy's parameters, without those that only a regularizer needs."""
+    return {k: v for k, v in model.policy.state_dict().items() if not acts_without(k)}
 
 
 def _check_scenario(card: AgentCard, path: str | Path, scenario: str | None) -> None:

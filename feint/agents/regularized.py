@@ -12,7 +12,7 @@ from stable_baselines3.common.utils import FloatSchedule
 from torch import Tensor
 
 from feint.agents.actor import Batch
-from feint.agents.regularizer import Bound, Regularizer, Terms
+from feint.agents.regularizer import Bound, Regularizer, Terms, acts_without
 from feint.overlap import gradient_ratio
 
 Auxiliary = Callable[[Batch], Tensor]
@@ -57,6 +57,8 @@ class RegularizedMixin:
 
     def _setup_model(self) -> None:
         super()._setup_model()  # pyright: ignore[reportAttributeAccessIssue]
+        for regularizer in self._at_work():
+            regularizer.prepare(self)  # pyright: ignore[reportArgumentType]
         if self.env is not None:  # pyright: ignore[reportAttributeAccessIssue]
             self._bind()  # wrong names fail here, not after the first rollout
 
@@ -154,7 +156,8 @@ class Meter:
         """
         if not self._waiting:
             return
-        params = [p for p in self._waiting[0][1].actor.module.parameters() if p.requires_grad]
+        named = self._waiting[0][1].actor.module.named_parameters()
+        params = [p for name, p in named if p.requires_grad and not acts_without(name)]
         parts: dict[str, list[Tensor]] = {}
         for prefix, _, loss in self._waiting:
             found = torch.autograd.grad(loss, params, retain_graph=True, allow_unused=True)

@@ -6,9 +6,12 @@ from typing import Any, ClassVar, NamedTuple
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.type_aliases import Schedule
-from torch import Tensor
+from torch import Tensor, nn
 
 from feint.agents.actor import Actor, Batch
+
+#: Where a policy keeps the layers that its regularizers train; they have no part in acting.
+ATTACHED = "regularizers"
 
 
 class Terms(NamedTuple):
@@ -33,6 +36,9 @@ class Regularizer(abc.ABC):
     prefix: ClassVar[str]
     coef: float | Schedule
     batch_size: int | None
+
+    def prepare(self, algorithm: BaseAlgorithm) -> None:  # noqa: B027 - most train nothing more
+        """Give the policy what this regularizer trains besides; called once, when it is made."""
 
     @abc.abstractmethod
     def bind(self, algorithm: BaseAlgorithm) -> "Bound":
@@ -65,6 +71,34 @@ class Bound(abc.ABC):
 
     def restore(self, state: dict[str, Any]) -> None:  # noqa: B027 - most have nothing to restore
         """Go on from what `state` gave."""
+
+
+def attach(algorithm: BaseAlgorithm, name: str, module: nn.Module) -> None:
+    """Let the actor's optimizer train `module`, and SB3 save it, with the policy.
+
+    Raises:
+        ValueError: if the policy has one of that name: two regularizers of a kind.
+    """
+    policy = algorithm.policy
+    if not hasattr(policy, ATTACHED):
+        policy.add_module(ATTACHED, nn.ModuleDict())
+    found = policy.get_submodule(ATTACHED)
+    assert isinstance(found, nn.ModuleDict)
+    if name in found:
+        raise ValueError(f"there can be one {name} regularizer; name all its layers in that one")
+    found[name] = module
+    owner: Any = getattr(policy, "actor", None) or policy
+    owner.optimizer.add_param_group({"params": list(module.parameters())})
+
+
+def attached(algorithm: BaseAlgorithm, name: str) -> nn.Module:
+    """The module that `attach` gave to the policy under that name."""
+    return algorithm.policy.get_submodule(f"{ATTACHED}.{name}")
+
+
+def acts_without(name: str) -> bool:
+    """Whether a parameter, by its name in the policy, belongs to a regularizer."""
+    return name.startswith(f"{ATTACHED}.")
 
 
 def check_coef(name: str, value: Any) -> None:

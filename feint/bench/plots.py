@@ -22,7 +22,7 @@ from feint.bench.results import RunResult
 from feint.bench.tables import by_scenario, family_title, shown_arms
 
 _MARKERS = {"reference": "s", "treatment": "o", "sham": "X", "baseline": "D"}
-_PALETTE = (
+PALETTE = (
     "#000000", "#0072B2", "#009E73", "#56B4E9", "#CC79A7",
     "#E69F00", "#D55E00", "#8C564B", "#7F7F7F", "#BCBD22", "#F0E442",
 )  # fmt: skip
@@ -52,8 +52,8 @@ def _looks(summary: ScenarioSummary) -> dict[str, _Look]:
     families = dict.fromkeys(arm.family for arm in summary.arms.values())
     looks = {}
     for i, family in enumerate(families):
-        again = i // len(_PALETTE)
-        looks[family] = _Look(_PALETTE[i % len(_PALETTE)], _DASHES[again % 3], again == 0)
+        again = i // len(PALETTE)
+        looks[family] = _Look(PALETTE[i % len(PALETTE)], _DASHES[again % 3], again == 0)
     return looks
 
 
@@ -71,7 +71,7 @@ def _mark(arm: ArmSummary, look: _Look) -> dict[str, Any]:
 def deception_against_task(summary: ScenarioSummary) -> Figure:
     """Where each arm stands: down and to the right is honest and able. Shams at their best dose."""
     names, arms, looks = list(summary.settings.task), shown_arms(summary), _looks(summary)
-    figure, axes = _figure(len(names), len(arms))
+    figure, axes = figure_row(len(names), len(arms))
     for axis, name in zip(axes, names, strict=True):
         for arm in arms:
             x, y = arm.task[name], arm.deception
@@ -86,14 +86,14 @@ def deception_against_task(summary: ScenarioSummary) -> Figure:
         axis.set_xlabel(f"own task, other {name}: {summary.settings.task[name]}")
         axis.set_ylim(bottom=-0.02)
     axes[0].set_ylabel(f"deception: {summary.settings.deception}")
-    _legend(figure, axes[0])
+    legend(figure, axes[0])
     return figure
 
 
 def learning_curves(summary: ScenarioSummary, results: list[RunResult]) -> Figure:
     """Deception during training and tuning, mean over seeds with the range."""
     arms, looks = shown_arms(summary), _looks(summary)
-    figure, axes = _figure(2, len(arms))
+    figure, axes = figure_row(2, len(arms))
     for arm in arms:
         runs = [r for r in results if r.scenario == summary.key and r.arm == arm.key]
         curves = [r.payload["curve"] for r in runs if len(r.payload["curve"]["steps"]) > 1]
@@ -118,14 +118,14 @@ def learning_curves(summary: ScenarioSummary, results: list[RunResult]) -> Figur
         axis.set_xlabel("environment steps, millions")
         axis.set_ylim(bottom=-0.02)
     axes[0].set_ylabel(f"deception: {summary.settings.deception}")
-    _legend(figure, *axes)
+    legend(figure, *axes)
     return figure
 
 
 def overlap_against_control(summary: ScenarioSummary) -> Figure:
     """The gap of the arm's own pairs against that of control pairs, relative to the start."""
     arms, looks = [arm for arm in shown_arms(summary) if arm.gaps], _looks(summary)
-    figure, (axis,) = _figure(1, len(arms))
+    figure, (axis,) = figure_row(1, len(arms))
     for arm in arms:
         pair, control = arm.gaps or (1.0, 1.0)
         axis.plot(max(pair, 1e-3), max(control, 1e-3), **_mark(arm, looks[arm.family]))
@@ -136,7 +136,7 @@ def overlap_against_control(summary: ScenarioSummary) -> Figure:
     axis.set(xscale="log", yscale="log", xlim=(8e-4, 5), ylim=(8e-4, 100))
     axis.set_xlabel("self/other gap, as a share of the deceptive agent's")
     axis.set_ylabel("control gap, likewise")
-    _legend(figure, axis)
+    legend(figure, axis)
     return figure
 
 
@@ -185,16 +185,20 @@ def svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def _figure(columns: int, entries: int) -> tuple[Figure, list[Axes]]:
-    """Axes side by side, high enough for so many entries of the legend."""
+def figure_row(
+    columns: int, entries: int = 0, sharey: bool | None = None
+) -> tuple[Figure, list[Axes]]:
+    """Plots side by side, with room for so many entries of a legend."""
     with plt.rc_context(_STYLE):
         width = 4.6 if columns == 1 else 3.6 * columns
         size = (width + 3.0, max(3.4, 0.4 + 0.17 * entries))
-        figure, axes = plt.subplots(1, columns, figsize=size, sharey=columns > 1)
+        shared = columns > 1 if sharey is None else sharey
+        figure, axes = plt.subplots(1, columns, figsize=size, sharey=shared)
     return figure, list(np.atleast_1d(axes))
 
 
-def _legend(figure: Figure, *axes: Axes) -> None:
+def legend(figure: Figure, *axes: Axes) -> None:
+    """One legend for all plots, each label once."""
     found = {}
     for axis in axes:
         handles, labels = axis.get_legend_handles_labels()

@@ -150,7 +150,7 @@ def measure(
         raise ValueError("no pair is defined (valid is False everywhere); give some that are")
     mask_a, mask_b = control_masks or (None, None)
     unrelated = (control[0], mask_a)
-    with torch.no_grad(), _evaluating(loss.module):
+    with torch.no_grad(), evaluating(loss.module):
         me, other = loss.run(pairs.sides())
         control_a, control_b = loss.run([unrelated, (control[1], mask_b)])
         a, b = (side.acts for side in loss.compare(me, other))
@@ -171,7 +171,7 @@ def measure(
 
 
 @contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
+def evaluating(module: nn.Module) -> Iterator[None]:
     """Put `module` in eval mode for a while; each submodule gets its own mode back."""
     modes = {m: m.training for m in module.modules()}
     module.eval()
