@@ -57,10 +57,10 @@ class SharedVectorEnv(VectorEnv):
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Begin episodes; of a list of seeds, one for each environment, a game takes its first."""
         super().reset(seed=seed if isinstance(seed, int) else None)
-        if isinstance(seed, list):
-            self.games.reseed(np.asarray(seed[:: self._agents]))
-            seed = None
-        return self._side_by_side(self.games.reset(seed=seed)), {}
+        if seed is not None:  # of each agent's place in the batch, as any vector environment has it
+            places = seed if isinstance(seed, list) else seed + np.arange(self.num_envs)
+            self.games.reseed(np.asarray(places[:: self._agents]))
+        return self._side_by_side(self.games.reset()), {}
 
     def step(
         self, actions: Any

@@ -29,9 +29,10 @@ from feint.agents import (
 )
 from feint.agents.actor import Batch
 from feint.agents.algorithms import algorithm
-from feint.agents.training import defaults_for, schedule
+from feint.agents.presets import preset_for, schedule
+from feint.bench.gauges import GUARD_SEED
 from feint.bench.results import RunResult
-from feint.bench.rl import CHECKPOINT, EVALUATION_SEED, GUARD_SEED, SEED_STRIDE
+from feint.bench.rl import CHECKPOINT, EVALUATION_SEED, SEED_STRIDE
 from feint.bench.suite import RunSpec, Suite
 from feint.metrics import bootstrap, fit_observer, summary
 from feint.selfmodel import SGLD, module_llc, temperature
@@ -92,11 +93,11 @@ def run(
     """
     torch.set_num_threads(1)
     s = Settings.of(spec.settings)
-    preset, chosen = defaults_for(s.id, "sooppo"), algorithm("sooppo")
-    steps = s.steps or preset.steps
+    preset, chosen = preset_for(s.id, "sooppo"), algorithm("sooppo")
+    steps = s.steps or preset.n_timesteps
     set_random_seed(spec.seed)
     env = make_vec_env(
-        preset.id, preset.num_envs, spec.seed * SEED_STRIDE, incentive=s.incentive, **s.env_kwargs
+        preset.id, preset.n_envs, spec.seed * SEED_STRIDE, incentive=s.incentive, **s.env_kwargs
     )
     make: Any = chosen.cls  # whose type is SB3's, without our arguments
     model = make(
