@@ -246,7 +246,14 @@ def _or_nan(interval: Interval | None) -> Interval:
 
 
 def _shared(key: str, cells: _Cells) -> list[int]:
-    return [s for s in cells[key] if s in cells["deceptive"] and s in cells["honest"]]
+    """Seeds that can be judged: both references are there, and deception is defined in all three.
+
+    (It is not where an agent never did what it is measured by; its own task then tells.)
+    """
+    trio = [cells[name] for name in (key, "honest", "deceptive")]
+    return [
+        s for s in cells[key] if all(s in arm and not np.isnan(arm[s].deception) for arm in trio)
+    ]
 
 
 def _judged(
@@ -255,7 +262,7 @@ def _judged(
     """Judgement, share of the gap closed, verdict of each seed, or why there is none."""
     shared = _shared(key, cells)
     if not shared:
-        return None, None, {}, "no seed has both references"
+        return None, None, {}, "no seed has both references, with deception defined"
     trio = {name: [cells[name][s] for s in shared] for name in (key, "honest", "deceptive")}
     kind = trio[key][0].pair_kind()
 
