@@ -7,26 +7,16 @@ SB3 interfaces are generic code over this class, so that they cannot drift apart
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, Self, get_args
+from typing import Any, ClassVar, NamedTuple, Self, get_args
 
 import numpy as np
 from gymnasium import spaces
 
-from feint.envs.kernels import kernel
+from feint.envs.clock import Autoreset, Clock, rewind, tick
 from feint.envs.validation import check_bool, check_choice, check_int
 from feint.metrics import Metric
 
-Autoreset = Literal["next_step", "same_step", "disabled", "freeze"]
 Array = np.ndarray
-
-
-class Clock(NamedTuple):
-    """What every game carries; with the seed, it fixes all random draws (see `feint.envs.rng`)."""
-
-    seed: Array  #: (num_envs,) uint64
-    episode: Array  #: (num_envs,) int64, counted from 0 after a seeded reset
-    step: Array  #: (num_envs,) int64, steps taken in this episode
-    done: Array  #: (num_envs,) bool, the episode has ended and was not yet reset
 
 
 class Step(NamedTuple):
@@ -111,6 +101,13 @@ class Scenario(abc.ABC):
         made = super().__new__(cls)
         made._given = kwargs
         return made
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """A class that changes a part of the step gets a step that is made of parts."""
+        super().__init_subclass__(**kwargs)
+        changed = vars(cls).keys() & {"_advance", "_begin", "_observe", "_fresh"}
+        if changed and "_turn" not in vars(cls):
+            cls._turn = Scenario._turn
 
     def __init__(
         self,
@@ -323,11 +320,18 @@ class Scenario(abc.ABC):
                 "some games have ended: call reset(mask=...) before stepping them again"
             )
         active = ~clock.done if waiting else self._all
+        return self._turn(actions, active)
+
+    def _turn(self, actions: Any, active: Array) -> Step:
+        """One step of the `active` games, put together from the methods above.
+
+        A scenario may do all of it in one kernel call, which saves time in small batches.
+        """
         rewards, terminated = self._advance(actions, active)
-        truncated = np.empty(self.num_envs, np.bool_)
+        clock, truncated = self.clock, np.empty(self.num_envs, np.bool_)
         frozen = self.autoreset == "freeze"
-        ended = _tick(clock.step, clock.done, active, terminated, truncated, self.max_steps, frozen)
-        if waiting and self.autoreset == "next_step":
+        ended = tick(clock.step, clock.done, active, terminated, truncated, self.max_steps, frozen)
+        if self.autoreset == "next_step" and active is not self._all:
             self._start(np.flatnonzero(~active))
         final = None
         if ended and self.autoreset == "same_step":
@@ -346,13 +350,15 @@ class Scenario(abc.ABC):
         return self._fresh((agent,), self._every)[0]
 
     def _fresh(self, agents: Sequence[str], games: Array) -> tuple[Array, ...]:
-        k = len(games)
-        outs = tuple([self._blank(agent, k) for agent in agents])
+        outs = self._blanks(agents, len(games))
         self._observe(agents, outs, games)
         return outs
 
+    def _blanks(self, agents: Sequence[str], k: int) -> tuple[Array, ...]:
+        """Room for `k` observations of each of `agents`."""
+        return tuple([self._blank(agent, k) for agent in agents])
+
     def _blank(self, agent: str, k: int) -> Array:
-        """Room for `k` observations of `agent`."""
         form = self._forms.get(agent)
         if form is None:
             form = self._forms[agent] = _form(self.observation_space(agent))
@@ -391,7 +397,7 @@ class Scenario(abc.ABC):
 
     def _start(self, games: Array) -> None:
         clock = self.clock
-        _rewind(clock.episode, clock.step, clock.done, games)
+        rewind(clock.episode, clock.step, clock.done, games)
         self._begin(games)
 
     def _resolve_external(self, external: str | Sequence[str]) -> tuple[str, ...]:
@@ -425,25 +431,3 @@ def _form(space: spaces.Space) -> tuple[tuple[int, ...], Any]:
     if isinstance(space, spaces.Text):
         return (), None
     return space.shape, space.dtype  # pyright: ignore[reportReturnType]
-
-
-@kernel
-def _tick(step, done, active, terminated, truncated, max_steps, frozen):
-    """Count a step of the active games, write `truncated` and `done`; True if a game ended."""
-    some = False
-    for i in range(done.size):
-        step[i] += active[i]
-        truncated[i] = active[i] & (not terminated[i]) & (step[i] >= max_steps)
-        ended = terminated[i] | truncated[i]
-        done[i] = ended | (frozen & (not active[i]))
-        some |= ended
-    return some
-
-
-@kernel
-def _rewind(episode, step, done, games):
-    """Put the clocks of `games` at the start of their next episode."""
-    for i in games:
-        episode[i] += 1
-        step[i] = 0
-        done[i] = False

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from feint.envs.clock import FREEZE, NEXT_STEP, SAME_STEP, rewind, tick
 from feint.envs.kernels import kernel
 from feint.envs.physical_deception.rules import (
     AT_LANDMARK,
@@ -239,6 +240,40 @@ def advance(memory, numbers, sizes, players, columns, moves, forces, active, rew
         _update_evidence(state, params, active)
     _reward(state, params, sizes, active, rewards)
     return True
+
+
+@kernel
+def turn(
+    memory, numbers, sizes, players, columns, moves, forces, active,
+    seeds, episodes, steps, done, max_steps, autoreset, every, rewards, dones, outs, renewed, lasts,
+):
+    """`Scenario._turn` in one call, with what `advance` and `observe` take.
+
+    `dones`, (2, num_envs), are terminated and truncated, `outs` the observations. Of the games that
+    begin anew, `renewed` (num_envs,) gets the indices and `lasts` what was seen in them at the end.
+
+    Returns:
+        How many games begin anew, or -1 where a move is illegal.
+    """
+    if not advance(
+        memory, numbers, sizes, players, columns, moves, forces, active, rewards
+    ):
+        return -1
+    dones[0] = False
+    tick(steps, done, active, dones[0], dones[1], max_steps, autoreset == FREEZE)
+    count = 0
+    for i in range(active.size):
+        renewed[count] = i
+        ends = done[i] if autoreset == SAME_STEP else not active[i]
+        count += ends & (autoreset <= SAME_STEP)
+    games = renewed[:count]
+    if count > 0:
+        if autoreset == SAME_STEP:
+            observe(memory, numbers, sizes, columns, games, lasts)
+        rewind(episodes, steps, done, games)
+        begin(memory, numbers, sizes, seeds, episodes, games)
+    observe(memory, numbers, sizes, columns, every, outs)
+    return count
 
 
 @kernel
