@@ -7,6 +7,7 @@ import numpy as np
 
 from feint.envs.clock import FREEZE, NEXT_STEP, SAME_STEP, rewind, tick
 from feint.envs.kernels import kernel
+from feint.envs.points import clamped, kept, place, point, put, squared, vector
 from feint.envs.physical_deception.rules import (
     AT_LANDMARK,
     BAYES,
@@ -30,7 +31,7 @@ BELIEF_RATE = 5.0
 CLEAR_START = 0.5  # metres between red and blue at the start of the attentive game
 RED = 0
 #: MPE's actions: stay, -x, +x, -y, +y.
-MOVES = np.array([[0.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [0.0, -1.0], [0.0, 1.0]])
+MOVES = np.array([[[0.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [0.0, -1.0], [0.0, 1.0]]])
 
 
 class State(NamedTuple):
@@ -206,11 +207,9 @@ def decode_discrete(actions, columns, forces):
         column = columns[c]
         for i in range(actions.shape[0]):  # a table: branches would be mispredicted
             action = np.uint64(actions[i, c])
-            known = action < MOVES.shape[0]
+            known = action < MOVES.shape[1]
             good &= known
-            move = action if known else np.uint64(0)
-            forces[i, column, 0] = MOVES[move, 0]
-            forces[i, column, 1] = MOVES[move, 1]
+            place(forces, i, column, point(MOVES, 0, action if known else np.uint64(0)))
     return good
 
 
@@ -340,13 +339,9 @@ def _move_position_first(state, params, blues, forces, active):
         for a in range(1 + len(blues)):
             if a == RED and not free:
                 continue
-            vx, vy = vel[i, a, 0], vel[i, a, 1]
-            x, y = pos[i, a, 0] + vx * DT, pos[i, a, 1] + vy * DT
-            vx = vx * (1.0 - DAMPING) + forces[i, a, 0] * FORCE * DT
-            vy = vy * (1.0 - DAMPING) + forces[i, a, 1] * FORCE * DT
-            x, y = min(max(x, -wall), wall), min(max(y, -wall), wall)
-            pos[i, a, 0], pos[i, a, 1] = x, y
-            vel[i, a, 0], vel[i, a, 1] = vx, vy
+            speed = point(vel, i, a)
+            place(pos, i, a, clamped(point(pos, i, a) + speed * DT, wall))
+            place(vel, i, a, speed * (1.0 - DAMPING) + point(forces, i, a) * FORCE * DT)
 
 
 @kernel
@@ -411,11 +406,9 @@ def _goal_distances(state, blues, distances):
     """Everybody's distance to the goal, (A, num_envs); the roots apart, as they go four at once."""
     pos, landmarks = state.pos, state.landmarks
     for i in range(distances.shape[1]):
-        goal = np.uint64(state.goal[i])
-        x, y = landmarks[i, goal, 0], landmarks[i, goal, 1]
+        goal = point(landmarks, i, np.uint64(state.goal[i]))
         for a in range(1 + blues):
-            dx, dy = pos[i, a, 0] - x, pos[i, a, 1] - y
-            distances[a, i] = dx * dx + dy * dy
+            distances[a, i] = squared(point(pos, i, a) - goal)
     for a in range(1 + blues):
         for i in range(distances.shape[1]):
             distances[a, i] = math.sqrt(distances[a, i])
@@ -481,13 +474,6 @@ def observe(memory, numbers, sizes, agents, games, outs):
 
 
 @kernel
-def _put(out, j, c, x, y):
-    """Columns `c` and `c + 1`."""
-    out[j, c] = x
-    out[j, c + 1] = y
-
-
-@kernel
 def _observe_blue(state, params, sizes, agent, games, out):
     blues, marks, rules = len(sizes[0]), len(sizes[1]), len(sizes[2])
     pos, landmarks = state.pos, state.landmarks
@@ -495,33 +481,34 @@ def _observe_blue(state, params, sizes, agent, games, out):
     me = np.uint64(agent)
     for j in range(games.size):
         i = np.uint64(games[j])  # unsigned: it needs no test for negative indices
-        x, y = pos[i, me, 0], pos[i, me, 1]
-        goal = np.uint64(state.goal[i])
-        _put(out, j, 0, landmarks[i, goal, 0] - x, landmarks[i, goal, 1] - y)
+        here = point(pos, i, me)
+        put(out, j, 0, point(landmarks, i, np.uint64(state.goal[i])) - here)
         for k in range(marks):
-            _put(out, j, 2 + 2 * k, landmarks[i, k, 0] - x, landmarks[i, k, 1] - y)
+            put(out, j, 2 + 2 * k, point(landmarks, i, k) - here)
         c = 2 + 2 * marks
-        dx, dy = pos[i, RED, 0] - x, pos[i, RED, 1] - y
-        seen = state.present[i] & (dx * dx + dy * dy <= reach)
+        red = point(pos, i, RED) - here
+        seen = state.present[i] & (squared(red) <= reach)
         if rules == LURE and facing:  # red's head and tail, which show where it looks
+            dx, dy = pos[i, RED, 0] - pos[i, me, 0], pos[i, RED, 1] - pos[i, me, 1]
             heading = math.atan2(-dy, -dx) + state.heading[i]
-            hx, hy = HALF_LENGTH * math.cos(heading), HALF_LENGTH * math.sin(heading)
-            _put(out, j, c, dx + hx if seen else 0.0, dy + hy if seen else 0.0)
+            half = vector(HALF_LENGTH * math.cos(heading), HALF_LENGTH * math.sin(heading))
+            put(out, j, c, kept(red + half, seen))
             c += 2
-            dx, dy = dx - hx, dy - hy
-        _put(out, j, c, dx if seen else 0.0, dy if seen else 0.0)
+            red = red - half
+        put(out, j, c, kept(red, seen))
         c += 2
         trapped = 1.0 if state.trapped[i] != NOT_TRAPPED else 0.0
         if rules == MPE:
             for m in range(1, blues):
                 mate = m + (m >= agent)
-                _put(out, j, c, pos[i, mate, 0] - x, pos[i, mate, 1] - y)
+                put(out, j, c, point(pos, i, mate) - here)
                 c += 2
         elif rules == SOO:
-            _put(out, j, c, trapped, trapped)
+            out[j, c] = out[j, c + 1] = trapped
         else:
-            _put(out, j, c, 1.0 if seen else 0.0, trapped)
-            _put(out, j, c + 2, state.vel[i, me, 0], state.vel[i, me, 1])
+            out[j, c] = 1.0 if seen else 0.0
+            out[j, c + 1] = trapped
+            put(out, j, c + 2, point(state.vel, i, me))
             if flag:
                 out[j, c + 4] = 1.0 if seen and not state.blind[i] else 0.0
 
@@ -532,19 +519,18 @@ def _observe_red(state, params, sizes, games, out):
     pos, landmarks, reach = state.pos, state.landmarks, params.sight * params.sight
     for j in range(games.size):
         i = np.uint64(games[j])
-        x, y = pos[i, RED, 0], pos[i, RED, 1]
+        here = point(pos, i, RED)
         for k in range(marks):
-            _put(out, j, 2 * k, landmarks[i, k, 0] - x, landmarks[i, k, 1] - y)
+            put(out, j, 2 * k, point(landmarks, i, k) - here)
         c = 2 * marks
         sees = not state.blind[i]
         for b in range(1, 1 + blues):
-            dx, dy = pos[i, b, 0] - x, pos[i, b, 1] - y
-            seen = sees & (dx * dx + dy * dy <= reach)
-            _put(out, j, c, dx if seen else 0.0, dy if seen else 0.0)
+            blue = point(pos, i, b) - here
+            put(out, j, c, kept(blue, sees & (squared(blue) <= reach)))
             c += 2
         if rules == LURE:
             out[j, c] = 1.0 if state.trapped[i] != NOT_TRAPPED else 0.0
-            _put(out, j, c + 1, state.vel[i, RED, 0], state.vel[i, RED, 1])
+            put(out, j, c + 1, point(state.vel, i, RED))
 
 
 @kernel
