@@ -132,7 +132,7 @@ class Scenario(abc.ABC):
         )
         self._all = np.ones(num_envs, np.bool_)
         self._every = np.arange(num_envs)
-        self._forms: dict[str, tuple[tuple[int, ...], Any]] = {}
+        self._forms: dict[Sequence[str], list[tuple[tuple[int, ...], Any]]] = {}
         self._seeded = False
 
     # -- what a scenario writes ---------------------------------------------------------------
@@ -356,14 +356,10 @@ class Scenario(abc.ABC):
 
     def _blanks(self, agents: Sequence[str], k: int) -> tuple[Array, ...]:
         """Room for `k` observations of each of `agents`."""
-        return tuple([self._blank(agent, k) for agent in agents])
-
-    def _blank(self, agent: str, k: int) -> Array:
-        form = self._forms.get(agent)
-        if form is None:
-            form = self._forms[agent] = _form(self.observation_space(agent))
-        shape, dtype = form
-        return np.full(k, "", object) if dtype is None else np.empty((k, *shape), dtype)
+        forms = self._forms.get(agents)
+        if forms is None:
+            forms = self._forms[agents] = [_form(self.observation_space(a)) for a in agents]
+        return tuple([np.empty((k, *shape), dtype) for shape, dtype in forms])
 
     def _labels(self, games: Array | None = None) -> dict[str, Array] | None:
         return self.compute_labels(games) if self.labels else None
@@ -427,7 +423,7 @@ class Scenario(abc.ABC):
 
 
 def _form(space: spaces.Space) -> tuple[tuple[int, ...], Any]:
-    """Shape and dtype of one observation; the dtype is None for text, which objects hold."""
+    """Shape and dtype of one observation; text is held by objects."""
     if isinstance(space, spaces.Text):
-        return (), None
+        return (), np.dtype(object)
     return space.shape, space.dtype  # pyright: ignore[reportReturnType]

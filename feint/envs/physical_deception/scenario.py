@@ -16,6 +16,7 @@ from feint.envs.physical_deception.layout import Layout
 from feint.envs.views import ScenarioEnv, ScenarioVectorEnv
 from feint.metrics import Metric, misled_rate, share
 
+_INT64 = np.dtype(np.int64)
 _NO_MOVES = np.empty((0, 0), np.int64)
 _MAX_STEPS = {"mpe": 25, "soo": 50, "lure": 25}
 _SOO_SIGHT = 0.125
@@ -313,6 +314,9 @@ class PhysicalDeception(Scenario):
         """`actions` of as many agents as `columns`, (num_envs, columns, ...), or ValueError."""
         actions, n = np.asarray(actions), self.num_envs
         if not self.continuous:
+            ready = actions.dtype is _INT64 and actions.shape == (n, columns)
+            if ready and actions.flags.c_contiguous:
+                return actions
             shapes = ((n, columns), (n,) if columns == 1 else None)
             if actions.dtype.kind not in "iu" or actions.shape not in shapes:
                 raise ValueError(
