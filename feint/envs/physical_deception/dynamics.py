@@ -4,6 +4,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from feint.envs.clock import FREEZE, NEXT_STEP, SAME_STEP, rewind, tick
 from feint.envs.kernels import kernel
@@ -80,18 +81,18 @@ def unpack(memory, sizes):
     evidence = heading + n
     start = evidence + k * n
     return State(
-        floats[:vel].reshape((n, a, 2)),
-        floats[vel:landmarks].reshape((n, a, 2)),
-        floats[landmarks:heading].reshape((n, k, 2)),
+        as_strided(floats[:vel], (n, a, 2), (16 * a, 16, 8)),
+        as_strided(floats[vel:landmarks], (n, a, 2), (16 * a, 16, 8)),
+        as_strided(floats[landmarks:heading], (n, k, 2), (16 * k, 16, 8)),
         integers[:n],
         flags[:n],
         flags[n : 2 * n],
         floats[heading:evidence],
         integers[n : 2 * n],
         integers[2 * n :],
-        floats[evidence:start].reshape((n, k)),
-        floats[start:].reshape((n, g, k)),
-        flags[2 * n :].reshape((n, g)),
+        as_strided(floats[evidence:start], (n, k), (8 * k, 8)),
+        as_strided(floats[start:], (n, g, k), (8 * g * k, 8 * k, 8)),
+        as_strided(flags[2 * n :], (n, g), (g, 1)),
     )
 
 
@@ -225,6 +226,8 @@ def advance(memory, numbers, sizes, players, columns, moves, forces, active, rew
     Returns:
         Whether all moves are legal; if not, nothing has changed.
     """
+    a = 1 + len(sizes[0])
+    forces = as_strided(forces, (active.size, a, 2), (16 * a, 16, 8))
     if not decode_discrete(moves, columns, forces):
         return False
     state, params = unpack(memory, sizes), numbers[0]
