@@ -7,7 +7,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from feint.envs.clock import FREEZE, NEXT_STEP, SAME_STEP, rewind, tick
-from feint.envs.kernels import kernel
+from feint.envs.kernels import inlined, kernel
 from feint.envs.points import clamped, kept, place, point, put, squared, vector
 from feint.envs.physical_deception.rules import (
     AT_LANDMARK,
@@ -70,7 +70,7 @@ def memory(num_envs, sizes):
     )
 
 
-@kernel
+@inlined
 def unpack(memory, sizes):
     """The state, as views of the blocks that hold it."""
     floats, integers, flags = memory
@@ -200,7 +200,7 @@ def _place_agents(state, seeds, episodes, params, games):
                     )
 
 
-@kernel
+@inlined
 def decode_discrete(actions, columns, forces):
     """MPE's five actions as unit forces; False if there is any other."""
     good = True
@@ -331,7 +331,7 @@ def _best_two(evidence, i):
     return best, second
 
 
-@kernel
+@inlined
 def _move_position_first(state, params, blues, forces, active):
     """MPE2's order of operations: positions move with the old velocity."""
     pos, vel, wall = state.pos, state.vel, params.half_width
@@ -404,7 +404,7 @@ def _update_evidence(state, params, active):
                     evidence[i, k] += (vx * dx + vy * dy) / (speed * away)
 
 
-@kernel
+@inlined
 def _goal_distances(state, blues, distances):
     """Everybody's distance to the goal, (A, num_envs); the roots apart, as they go four at once."""
     pos, landmarks = state.pos, state.landmarks
@@ -417,7 +417,7 @@ def _goal_distances(state, blues, distances):
             distances[a, i] = math.sqrt(distances[a, i])
 
 
-@kernel
+@inlined
 def _reward(state, params, sizes, active, rewards):
     """Write `rewards`, which first hold the distances that they are made of."""
     blues, rules = len(sizes[0]), len(sizes[2])
@@ -476,7 +476,7 @@ def observe(memory, numbers, sizes, agents, games, outs):
             _observe_blue(state, params, sizes, agents[index], games, outs[index])
 
 
-@kernel
+@inlined
 def _observe_blue(state, params, sizes, agent, games, out):
     blues, marks, rules = len(sizes[0]), len(sizes[1]), len(sizes[2])
     pos, landmarks = state.pos, state.landmarks
@@ -516,7 +516,7 @@ def _observe_blue(state, params, sizes, agent, games, out):
                 out[j, c + 4] = 1.0 if seen and not state.blind[i] else 0.0
 
 
-@kernel
+@inlined
 def _observe_red(state, params, sizes, games, out):
     blues, marks, rules = len(sizes[0]), len(sizes[1]), len(sizes[2])
     pos, landmarks, reach = state.pos, state.landmarks, params.sight * params.sight
