@@ -88,7 +88,9 @@ def kernel(function: Callable[..., Any], forceinline: bool = False) -> Callable[
     # The dispatcher settles on its cache folder when it is made: the setting can go back at once.
     config.CACHE_DIR = str(_cache_root() / _digest(function.__module__, source))
     try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=forceinline)(function)
+        return numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=forceinline)(
+            function
+        )
     finally:
         config.CACHE_DIR = saved
 

@@ -96,7 +96,7 @@ def unpack(memory, sizes):
     )
 
 
-@kernel
+@inlined
 def _distance(a, b, i, j, k):
     """From point `j` of `a` to point `k` of `b`, in game `i`."""
     dx = a[i, j, 0] - b[i, k, 0]
@@ -120,7 +120,7 @@ def begin(memory, numbers, sizes, seeds, episodes, games):
             state.arrived[i, g] = away < AT_LANDMARK
 
 
-@kernel
+@inlined
 def _draw_hidden(state, seeds, episodes, params, games):
     num_landmarks = state.landmarks.shape[1]
     for i in games:
@@ -143,7 +143,7 @@ def _draw_hidden(state, seeds, episodes, params, games):
             state.heading[i] = half if side < 0.5 else -half
 
 
-@kernel
+@inlined
 def _place_landmarks(state, seeds, episodes, params, games):
     num_landmarks = state.landmarks.shape[1]
     reach = 0.825 if params.rules == SOO else 1.0
@@ -163,7 +163,7 @@ def _place_landmarks(state, seeds, episodes, params, games):
                 state.landmarks[i, k + 1, 0], state.landmarks[i, k + 1, 1] = bx, by
 
 
-@kernel
+@inlined
 def _place_agents(state, seeds, episodes, params, games):
     pos, vel, num_agents = state.pos, state.vel, state.pos.shape[1]
     reach = 0.825 if params.rules == SOO else 1.0
@@ -246,8 +246,26 @@ def advance(memory, numbers, sizes, players, columns, moves, forces, active, rew
 
 @kernel
 def turn(
-    memory, numbers, sizes, players, columns, moves, forces, active,
-    seeds, episodes, steps, done, max_steps, autoreset, every, rewards, dones, outs, renewed, lasts,
+    memory,
+    numbers,
+    sizes,
+    players,
+    columns,
+    moves,
+    forces,
+    active,
+    seeds,
+    episodes,
+    steps,
+    done,
+    max_steps,
+    autoreset,
+    every,
+    rewards,
+    dones,
+    outs,
+    renewed,
+    lasts,
 ):
     """`Scenario._turn` in one call, with what `advance` and `observe` take.
 
@@ -257,9 +275,7 @@ def turn(
     Returns:
         How many games begin anew, or -1 where a move is illegal.
     """
-    if not advance(
-        memory, numbers, sizes, players, columns, moves, forces, active, rewards
-    ):
+    if not advance(memory, numbers, sizes, players, columns, moves, forces, active, rewards):
         return -1
     dones[0] = False
     tick(steps, done, active, dones[0], dones[1], max_steps, autoreset == FREEZE)
