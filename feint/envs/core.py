@@ -17,6 +17,8 @@ from feint.envs.validation import check_bool, check_choice, check_int
 from feint.metrics import Metric
 
 Array = np.ndarray
+#: What a step is put together from, unless a scenario has a `_turn` of its own.
+_PARTS = ("_advance", "_start", "_begin", "_observe", "_fresh", "observe")
 
 
 class Step(NamedTuple):
@@ -103,10 +105,13 @@ class Scenario(abc.ABC):
         return made
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """A class that changes a part of the step gets a step that is made of parts."""
+        """Where a part is newer than the `_turn` that did it all at once, the parts count."""
         super().__init_subclass__(**kwargs)
-        changed = vars(cls).keys() & {"_advance", "_begin", "_observe", "_fresh"}
-        if changed and "_turn" not in vars(cls):
+
+        def age(method: str) -> int:
+            return next(k for k, base in enumerate(cls.__mro__) if method in vars(base))
+
+        if min(map(age, _PARTS)) < age("_turn"):
             cls._turn = Scenario._turn
 
     def __init__(
@@ -132,7 +137,7 @@ class Scenario(abc.ABC):
         )
         self._all = np.ones(num_envs, np.bool_)
         self._every = np.arange(num_envs)
-        self._forms: dict[Sequence[str], list[tuple[tuple[int, ...], Any]]] = {}
+        self._forms: dict[tuple[str, ...], list[tuple[tuple[int, ...], Any]]] = {}
         self._seeded = False
 
     # -- what a scenario writes ---------------------------------------------------------------
@@ -323,9 +328,10 @@ class Scenario(abc.ABC):
         return self._turn(actions, active)
 
     def _turn(self, actions: Any, active: Array) -> Step:
-        """One step of the `active` games, put together from the methods above.
+        """One step of the `active` games, put together from the methods that a scenario writes.
 
-        A scenario may do all of it in one kernel call, which saves time in small batches.
+        A scenario may override it to do the same in one kernel call, which saves time; in a
+        subclass that changes one of those methods this one is in force again.
         """
         rewards, terminated = self._advance(actions, active)
         clock, truncated = self.clock, np.empty(self.num_envs, np.bool_)
@@ -349,12 +355,12 @@ class Scenario(abc.ABC):
         """Fresh observations of one agent, external or not."""
         return self._fresh((agent,), self._every)[0]
 
-    def _fresh(self, agents: Sequence[str], games: Array) -> tuple[Array, ...]:
+    def _fresh(self, agents: tuple[str, ...], games: Array) -> tuple[Array, ...]:
         outs = self._blanks(agents, len(games))
         self._observe(agents, outs, games)
         return outs
 
-    def _blanks(self, agents: Sequence[str], k: int) -> tuple[Array, ...]:
+    def _blanks(self, agents: tuple[str, ...], k: int) -> tuple[Array, ...]:
         """Room for `k` observations of each of `agents`."""
         forms = self._forms.get(agents)
         if forms is None:

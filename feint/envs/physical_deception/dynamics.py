@@ -6,9 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from feint.envs.clock import FREEZE, NEXT_STEP, SAME_STEP, rewind, tick
+from feint.envs.clock import FREEZE, SAME_STEP, rewind, tick
 from feint.envs.kernels import inlined, kernel
-from feint.envs.points import clamped, kept, place, point, put, squared, vector
 from feint.envs.physical_deception.rules import (
     AT_LANDMARK,
     BAYES,
@@ -22,6 +21,7 @@ from feint.envs.physical_deception.rules import (
     NOT_TRAPPED,
     SOO,
 )
+from feint.envs.points import clamped, kept, place, point, put, squared, vector
 from feint.envs.rng import uniform4
 from feint.metrics.belief import MISLED_BELOW
 
