@@ -7,26 +7,18 @@ SB3 interfaces are generic code over this class, so that they cannot drift apart
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, Self, get_args
+from typing import Any, ClassVar, NamedTuple, Self, get_args
 
 import numpy as np
 from gymnasium import spaces
 
-from feint.envs.kernels import kernel
+from feint.envs.clock import Autoreset, Clock, rewind, tick
 from feint.envs.validation import check_bool, check_choice, check_int
 from feint.metrics import Metric
 
-Autoreset = Literal["next_step", "same_step", "disabled", "freeze"]
 Array = np.ndarray
-
-
-class Clock(NamedTuple):
-    """What every game carries; with the seed, it fixes all random draws (see `feint.envs.rng`)."""
-
-    seed: Array  #: (num_envs,) uint64
-    episode: Array  #: (num_envs,) int64, counted from 0 after a seeded reset
-    step: Array  #: (num_envs,) int64, steps taken in this episode
-    done: Array  #: (num_envs,) bool, the episode has ended and was not yet reset
+#: What a step is put together from, unless a scenario has a `_turn` of its own.
+_PARTS = ("_advance", "_start", "_begin", "_observe", "_fresh", "observe")
 
 
 class Step(NamedTuple):
@@ -112,6 +104,16 @@ class Scenario(abc.ABC):
         made._given = kwargs
         return made
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Where a part is newer than the `_turn` that did it all at once, the parts count."""
+        super().__init_subclass__(**kwargs)
+
+        def age(method: str) -> int:
+            return next(k for k, base in enumerate(cls.__mro__) if method in vars(base))
+
+        if min(map(age, _PARTS)) < age("_turn"):
+            cls._turn = Scenario._turn
+
     def __init__(
         self,
         num_envs: int = 1,
@@ -135,7 +137,7 @@ class Scenario(abc.ABC):
         )
         self._all = np.ones(num_envs, np.bool_)
         self._every = np.arange(num_envs)
-        self._forms: dict[str, tuple[tuple[int, ...], Any]] = {}
+        self._forms: dict[tuple[str, ...], list[tuple[tuple[int, ...], Any]]] = {}
         self._seeded = False
 
     # -- what a scenario writes ---------------------------------------------------------------
@@ -323,11 +325,19 @@ class Scenario(abc.ABC):
                 "some games have ended: call reset(mask=...) before stepping them again"
             )
         active = ~clock.done if waiting else self._all
+        return self._turn(actions, active)
+
+    def _turn(self, actions: Any, active: Array) -> Step:
+        """One step of the `active` games, put together from the methods that a scenario writes.
+
+        A scenario may override it to do the same in one kernel call, which saves time; in a
+        subclass that changes one of those methods this one is in force again.
+        """
         rewards, terminated = self._advance(actions, active)
-        truncated = np.empty(self.num_envs, np.bool_)
+        clock, truncated = self.clock, np.empty(self.num_envs, np.bool_)
         frozen = self.autoreset == "freeze"
-        ended = _tick(clock.step, clock.done, active, terminated, truncated, self.max_steps, frozen)
-        if waiting and self.autoreset == "next_step":
+        ended = tick(clock.step, clock.done, active, terminated, truncated, self.max_steps, frozen)
+        if self.autoreset == "next_step" and active is not self._all:
             self._start(np.flatnonzero(~active))
         final = None
         if ended and self.autoreset == "same_step":
@@ -345,19 +355,17 @@ class Scenario(abc.ABC):
         """Fresh observations of one agent, external or not."""
         return self._fresh((agent,), self._every)[0]
 
-    def _fresh(self, agents: Sequence[str], games: Array) -> tuple[Array, ...]:
-        k = len(games)
-        outs = tuple([self._blank(agent, k) for agent in agents])
+    def _fresh(self, agents: tuple[str, ...], games: Array) -> tuple[Array, ...]:
+        outs = self._blanks(agents, len(games))
         self._observe(agents, outs, games)
         return outs
 
-    def _blank(self, agent: str, k: int) -> Array:
-        """Room for `k` observations of `agent`."""
-        form = self._forms.get(agent)
-        if form is None:
-            form = self._forms[agent] = _form(self.observation_space(agent))
-        shape, dtype = form
-        return np.full(k, "", object) if dtype is None else np.empty((k, *shape), dtype)
+    def _blanks(self, agents: tuple[str, ...], k: int) -> tuple[Array, ...]:
+        """Room for `k` observations of each of `agents`."""
+        forms = self._forms.get(agents)
+        if forms is None:
+            forms = self._forms[agents] = [_form(self.observation_space(a)) for a in agents]
+        return tuple([np.empty((k, *shape), dtype) for shape, dtype in forms])
 
     def _labels(self, games: Array | None = None) -> dict[str, Array] | None:
         return self.compute_labels(games) if self.labels else None
@@ -391,7 +399,7 @@ class Scenario(abc.ABC):
 
     def _start(self, games: Array) -> None:
         clock = self.clock
-        _rewind(clock.episode, clock.step, clock.done, games)
+        rewind(clock.episode, clock.step, clock.done, games)
         self._begin(games)
 
     def _resolve_external(self, external: str | Sequence[str]) -> tuple[str, ...]:
@@ -421,29 +429,7 @@ class Scenario(abc.ABC):
 
 
 def _form(space: spaces.Space) -> tuple[tuple[int, ...], Any]:
-    """Shape and dtype of one observation; the dtype is None for text, which objects hold."""
+    """Shape and dtype of one observation; text is held by objects."""
     if isinstance(space, spaces.Text):
-        return (), None
+        return (), np.dtype(object)
     return space.shape, space.dtype  # pyright: ignore[reportReturnType]
-
-
-@kernel
-def _tick(step, done, active, terminated, truncated, max_steps, frozen):
-    """Count a step of the active games, write `truncated` and `done`; True if a game ended."""
-    some = False
-    for i in range(done.size):
-        step[i] += active[i]
-        truncated[i] = active[i] & (not terminated[i]) & (step[i] >= max_steps)
-        ended = terminated[i] | truncated[i]
-        done[i] = ended | (frozen & (not active[i]))
-        some |= ended
-    return some
-
-
-@kernel
-def _rewind(episode, step, done, games):
-    """Put the clocks of `games` at the start of their next episode."""
-    for i in games:
-        episode[i] += 1
-        step[i] = 0
-        done[i] = False

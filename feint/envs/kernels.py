@@ -77,7 +77,7 @@ def _cache_root() -> Path:
     return Path(tempfile.mkdtemp(prefix="feint-kernels-"))
 
 
-def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+def kernel(function: Callable[..., Any], forceinline: bool = False) -> Callable[..., Any]:
     """Compile `function` with numba: nogil, no Python objects, cached on disk.
 
     Floating point stays strict (no `fastmath`), so that a game computes the same bits alone and in
@@ -88,6 +88,16 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     # The dispatcher settles on its cache folder when it is made: the setting can go back at once.
     config.CACHE_DIR = str(_cache_root() / _digest(function.__module__, source))
     try:
-        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        return numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=forceinline)(
+            function
+        )
     finally:
         config.CACHE_DIR = saved
+
+
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A `kernel` that becomes part of each kernel that calls it, and knows what that one knows.
+
+    What it is given costs nothing, and the sizes of arrays can be known when it is compiled.
+    """
+    return kernel(function, forceinline=True)

@@ -1,11 +1,12 @@
 """PhysicalDeception's arguments, actions, opponents and pairs, whatever the rules."""
 
 import itertools
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
+from feint.envs.core import Autoreset, Step
 from feint.envs.mlp import MLP
 from feint.envs.physical_deception import PhysicalDeception, PhysicalDeceptionEnv
 
@@ -30,6 +31,48 @@ def made(num_envs: int = 64, seed: int = 0, **kwargs: Any) -> PhysicalDeception:
     game = PhysicalDeception(num_envs, **kwargs)
     game.reset(seed=seed)
     return game
+
+
+# -- one call for a step ------------------------------------------------------------------------
+
+
+class Listens:
+    """A mixin over one part of the step."""
+
+    def _advance(self, actions, active):
+        self.heard = True
+        return super()._advance(actions, active)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+class InParts(Listens, PhysicalDeception):
+    pass
+
+
+def arrays(step: Step) -> list[np.ndarray]:
+    final = () if step.final is None else (step.final.games, *step.final.observations)
+    return [*step.observations, *step.rewards, step.terminated, step.truncated, *final]
+
+
+@pytest.mark.parametrize("autoreset", get_args(Autoreset))
+@pytest.mark.parametrize("kwargs", [{}, {"rules": "mpe"}])
+def test_a_step_in_one_call_is_the_step_in_the_parts_that_a_subclass_may_change(kwargs, autoreset):
+    kwargs = {"external": "all", "max_episode_steps": 5, "autoreset": autoreset, **kwargs}
+    whole, parts, rng = made(**kwargs), InParts(64, **kwargs), np.random.default_rng(0)
+    parts.reset(seed=0)
+    for step in range(14):
+        if step == 2 or autoreset == "disabled":
+            mask = whole.clock.done | ((np.arange(64) % 3 == 0) & (step == 2))
+            for game in (whole, parts):
+                game.reset(mask=mask)
+        size = (64, len(whole.agents))
+        actions = rng.uniform(-1, 1, (*size, 2)) if whole.continuous else rng.integers(5, size=size)
+        for one, other in zip(
+            arrays(whole.step(actions)), arrays(parts.step(actions)), strict=True
+        ):
+            np.testing.assert_array_equal(one, other)
+    assert parts.heard
+    ended = parts.snapshot()
+    assert all(np.array_equal(value, ended[key]) for key, value in whole.snapshot().items())
 
 
 # -- arguments --------------------------------------------------------------------------------

@@ -4,8 +4,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
-from feint.envs.kernels import kernel
+from feint.envs.clock import FREEZE, SAME_STEP, rewind, tick
+from feint.envs.kernels import inlined, kernel
 from feint.envs.physical_deception.rules import (
     AT_LANDMARK,
     BAYES,
@@ -19,6 +21,7 @@ from feint.envs.physical_deception.rules import (
     NOT_TRAPPED,
     SOO,
 )
+from feint.envs.points import clamped, kept, place, point, put, squared, vector
 from feint.envs.rng import uniform4
 from feint.metrics.belief import MISLED_BELOW
 
@@ -29,7 +32,7 @@ BELIEF_RATE = 5.0
 CLEAR_START = 0.5  # metres between red and blue at the start of the attentive game
 RED = 0
 #: MPE's actions: stay, -x, +x, -y, +y.
-MOVES = np.array([[0.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [0.0, -1.0], [0.0, 1.0]])
+MOVES = np.array([[[0.0, 0.0], [-1.0, 0.0], [1.0, 0.0], [0.0, -1.0], [0.0, 1.0]]])
 
 
 class State(NamedTuple):
@@ -67,7 +70,7 @@ def memory(num_envs, sizes):
     )
 
 
-@kernel
+@inlined
 def unpack(memory, sizes):
     """The state, as views of the blocks that hold it."""
     floats, integers, flags = memory
@@ -78,22 +81,22 @@ def unpack(memory, sizes):
     evidence = heading + n
     start = evidence + k * n
     return State(
-        floats[:vel].reshape((n, a, 2)),
-        floats[vel:landmarks].reshape((n, a, 2)),
-        floats[landmarks:heading].reshape((n, k, 2)),
+        as_strided(floats[:vel], (n, a, 2), (16 * a, 16, 8)),
+        as_strided(floats[vel:landmarks], (n, a, 2), (16 * a, 16, 8)),
+        as_strided(floats[landmarks:heading], (n, k, 2), (16 * k, 16, 8)),
         integers[:n],
         flags[:n],
         flags[n : 2 * n],
         floats[heading:evidence],
         integers[n : 2 * n],
         integers[2 * n :],
-        floats[evidence:start].reshape((n, k)),
-        floats[start:].reshape((n, g, k)),
-        flags[2 * n :].reshape((n, g)),
+        as_strided(floats[evidence:start], (n, k), (8 * k, 8)),
+        as_strided(floats[start:], (n, g, k), (8 * g * k, 8 * k, 8)),
+        as_strided(flags[2 * n :], (n, g), (g, 1)),
     )
 
 
-@kernel
+@inlined
 def _distance(a, b, i, j, k):
     """From point `j` of `a` to point `k` of `b`, in game `i`."""
     dx = a[i, j, 0] - b[i, k, 0]
@@ -117,7 +120,7 @@ def begin(memory, numbers, sizes, seeds, episodes, games):
             state.arrived[i, g] = away < AT_LANDMARK
 
 
-@kernel
+@inlined
 def _draw_hidden(state, seeds, episodes, params, games):
     num_landmarks = state.landmarks.shape[1]
     for i in games:
@@ -140,7 +143,7 @@ def _draw_hidden(state, seeds, episodes, params, games):
             state.heading[i] = half if side < 0.5 else -half
 
 
-@kernel
+@inlined
 def _place_landmarks(state, seeds, episodes, params, games):
     num_landmarks = state.landmarks.shape[1]
     reach = 0.825 if params.rules == SOO else 1.0
@@ -160,7 +163,7 @@ def _place_landmarks(state, seeds, episodes, params, games):
                 state.landmarks[i, k + 1, 0], state.landmarks[i, k + 1, 1] = bx, by
 
 
-@kernel
+@inlined
 def _place_agents(state, seeds, episodes, params, games):
     pos, vel, num_agents = state.pos, state.vel, state.pos.shape[1]
     reach = 0.825 if params.rules == SOO else 1.0
@@ -197,7 +200,7 @@ def _place_agents(state, seeds, episodes, params, games):
                     )
 
 
-@kernel
+@inlined
 def decode_discrete(actions, columns, forces):
     """MPE's five actions as unit forces; False if there is any other."""
     good = True
@@ -205,11 +208,9 @@ def decode_discrete(actions, columns, forces):
         column = columns[c]
         for i in range(actions.shape[0]):  # a table: branches would be mispredicted
             action = np.uint64(actions[i, c])
-            known = action < MOVES.shape[0]
+            known = action < MOVES.shape[1]
             good &= known
-            move = action if known else np.uint64(0)
-            forces[i, column, 0] = MOVES[move, 0]
-            forces[i, column, 1] = MOVES[move, 1]
+            place(forces, i, column, point(MOVES, 0, action if known else np.uint64(0)))
     return good
 
 
@@ -225,6 +226,8 @@ def advance(memory, numbers, sizes, players, columns, moves, forces, active, rew
     Returns:
         Whether all moves are legal; if not, nothing has changed.
     """
+    a = 1 + len(sizes[0])
+    forces = as_strided(forces, (active.size, a, 2), (16 * a, 16, 8))
     if not decode_discrete(moves, columns, forces):
         return False
     state, params = unpack(memory, sizes), numbers[0]
@@ -239,6 +242,56 @@ def advance(memory, numbers, sizes, players, columns, moves, forces, active, rew
         _update_evidence(state, params, active)
     _reward(state, params, sizes, active, rewards)
     return True
+
+
+@kernel
+def turn(
+    memory,
+    numbers,
+    sizes,
+    players,
+    columns,
+    moves,
+    forces,
+    active,
+    seeds,
+    episodes,
+    steps,
+    done,
+    max_steps,
+    autoreset,
+    every,
+    rewards,
+    dones,
+    outs,
+    renewed,
+    lasts,
+):
+    """`Scenario._turn` in one call, with what `advance` and `observe` take.
+
+    `dones`, (2, num_envs), are terminated and truncated, `outs` the observations. Of the games that
+    begin anew, `renewed` (num_envs,) gets the indices and `lasts` what was seen in them at the end.
+
+    Returns:
+        How many games begin anew, or -1 where a move is illegal.
+    """
+    if not advance(memory, numbers, sizes, players, columns, moves, forces, active, rewards):
+        return -1
+    dones[0] = False
+    tick(steps, done, active, dones[0], dones[1], max_steps, autoreset == FREEZE)
+    count = 0
+    for i in range(active.size):
+        renewed[count] = i
+        ends = done[i] if autoreset == SAME_STEP else not active[i]
+        count += ends & (autoreset <= SAME_STEP)
+    games = renewed[:count]
+    if count > 0:
+        if autoreset == SAME_STEP:
+            observe(memory, numbers, sizes, columns, games, lasts)
+        rewind(episodes, steps, done, games)
+        begin(memory, numbers, sizes, seeds, episodes, games)
+    observe(memory, numbers, sizes, columns, every, outs)
+    return count
 
 
 @kernel
@@ -294,7 +347,7 @@ def _best_two(evidence, i):
     return best, second
 
 
-@kernel
+@inlined
 def _move_position_first(state, params, blues, forces, active):
     """MPE2's order of operations: positions move with the old velocity."""
     pos, vel, wall = state.pos, state.vel, params.half_width
@@ -305,13 +358,9 @@ def _move_position_first(state, params, blues, forces, active):
         for a in range(1 + len(blues)):
             if a == RED and not free:
                 continue
-            vx, vy = vel[i, a, 0], vel[i, a, 1]
-            x, y = pos[i, a, 0] + vx * DT, pos[i, a, 1] + vy * DT
-            vx = vx * (1.0 - DAMPING) + forces[i, a, 0] * FORCE * DT
-            vy = vy * (1.0 - DAMPING) + forces[i, a, 1] * FORCE * DT
-            x, y = min(max(x, -wall), wall), min(max(y, -wall), wall)
-            pos[i, a, 0], pos[i, a, 1] = x, y
-            vel[i, a, 0], vel[i, a, 1] = vx, vy
+            speed = point(vel, i, a)
+            place(pos, i, a, clamped(point(pos, i, a) + speed * DT, wall))
+            place(vel, i, a, speed * (1.0 - DAMPING) + point(forces, i, a) * FORCE * DT)
 
 
 @kernel
@@ -371,22 +420,20 @@ def _update_evidence(state, params, active):
                     evidence[i, k] += (vx * dx + vy * dy) / (speed * away)
 
 
-@kernel
+@inlined
 def _goal_distances(state, blues, distances):
     """Everybody's distance to the goal, (A, num_envs); the roots apart, as they go four at once."""
     pos, landmarks = state.pos, state.landmarks
     for i in range(distances.shape[1]):
-        goal = np.uint64(state.goal[i])
-        x, y = landmarks[i, goal, 0], landmarks[i, goal, 1]
+        goal = point(landmarks, i, np.uint64(state.goal[i]))
         for a in range(1 + blues):
-            dx, dy = pos[i, a, 0] - x, pos[i, a, 1] - y
-            distances[a, i] = dx * dx + dy * dy
+            distances[a, i] = squared(point(pos, i, a) - goal)
     for a in range(1 + blues):
         for i in range(distances.shape[1]):
             distances[a, i] = math.sqrt(distances[a, i])
 
 
-@kernel
+@inlined
 def _reward(state, params, sizes, active, rewards):
     """Write `rewards`, which first hold the distances that they are made of."""
     blues, rules = len(sizes[0]), len(sizes[2])
@@ -445,14 +492,7 @@ def observe(memory, numbers, sizes, agents, games, outs):
             _observe_blue(state, params, sizes, agents[index], games, outs[index])
 
 
-@kernel
-def _put(out, j, c, x, y):
-    """Columns `c` and `c + 1`."""
-    out[j, c] = x
-    out[j, c + 1] = y
-
-
-@kernel
+@inlined
 def _observe_blue(state, params, sizes, agent, games, out):
     blues, marks, rules = len(sizes[0]), len(sizes[1]), len(sizes[2])
     pos, landmarks = state.pos, state.landmarks
@@ -460,56 +500,56 @@ def _observe_blue(state, params, sizes, agent, games, out):
     me = np.uint64(agent)
     for j in range(games.size):
         i = np.uint64(games[j])  # unsigned: it needs no test for negative indices
-        x, y = pos[i, me, 0], pos[i, me, 1]
-        goal = np.uint64(state.goal[i])
-        _put(out, j, 0, landmarks[i, goal, 0] - x, landmarks[i, goal, 1] - y)
+        here = point(pos, i, me)
+        put(out, j, 0, point(landmarks, i, np.uint64(state.goal[i])) - here)
         for k in range(marks):
-            _put(out, j, 2 + 2 * k, landmarks[i, k, 0] - x, landmarks[i, k, 1] - y)
+            put(out, j, 2 + 2 * k, point(landmarks, i, k) - here)
         c = 2 + 2 * marks
-        dx, dy = pos[i, RED, 0] - x, pos[i, RED, 1] - y
-        seen = state.present[i] & (dx * dx + dy * dy <= reach)
+        red = point(pos, i, RED) - here
+        seen = state.present[i] & (squared(red) <= reach)
         if rules == LURE and facing:  # red's head and tail, which show where it looks
+            dx, dy = pos[i, RED, 0] - pos[i, me, 0], pos[i, RED, 1] - pos[i, me, 1]
             heading = math.atan2(-dy, -dx) + state.heading[i]
-            hx, hy = HALF_LENGTH * math.cos(heading), HALF_LENGTH * math.sin(heading)
-            _put(out, j, c, dx + hx if seen else 0.0, dy + hy if seen else 0.0)
+            half = vector(HALF_LENGTH * math.cos(heading), HALF_LENGTH * math.sin(heading))
+            put(out, j, c, kept(red + half, seen))
             c += 2
-            dx, dy = dx - hx, dy - hy
-        _put(out, j, c, dx if seen else 0.0, dy if seen else 0.0)
+            red = red - half
+        put(out, j, c, kept(red, seen))
         c += 2
         trapped = 1.0 if state.trapped[i] != NOT_TRAPPED else 0.0
         if rules == MPE:
             for m in range(1, blues):
                 mate = m + (m >= agent)
-                _put(out, j, c, pos[i, mate, 0] - x, pos[i, mate, 1] - y)
+                put(out, j, c, point(pos, i, mate) - here)
                 c += 2
         elif rules == SOO:
-            _put(out, j, c, trapped, trapped)
+            out[j, c] = out[j, c + 1] = trapped
         else:
-            _put(out, j, c, 1.0 if seen else 0.0, trapped)
-            _put(out, j, c + 2, state.vel[i, me, 0], state.vel[i, me, 1])
+            out[j, c] = 1.0 if seen else 0.0
+            out[j, c + 1] = trapped
+            put(out, j, c + 2, point(state.vel, i, me))
             if flag:
                 out[j, c + 4] = 1.0 if seen and not state.blind[i] else 0.0
 
 
-@kernel
+@inlined
 def _observe_red(state, params, sizes, games, out):
     blues, marks, rules = len(sizes[0]), len(sizes[1]), len(sizes[2])
     pos, landmarks, reach = state.pos, state.landmarks, params.sight * params.sight
     for j in range(games.size):
         i = np.uint64(games[j])
-        x, y = pos[i, RED, 0], pos[i, RED, 1]
+        here = point(pos, i, RED)
         for k in range(marks):
-            _put(out, j, 2 * k, landmarks[i, k, 0] - x, landmarks[i, k, 1] - y)
+            put(out, j, 2 * k, point(landmarks, i, k) - here)
         c = 2 * marks
         sees = not state.blind[i]
         for b in range(1, 1 + blues):
-            dx, dy = pos[i, b, 0] - x, pos[i, b, 1] - y
-            seen = sees & (dx * dx + dy * dy <= reach)
-            _put(out, j, c, dx if seen else 0.0, dy if seen else 0.0)
+            blue = point(pos, i, b) - here
+            put(out, j, c, kept(blue, sees & (squared(blue) <= reach)))
             c += 2
         if rules == LURE:
             out[j, c] = 1.0 if state.trapped[i] != NOT_TRAPPED else 0.0
-            _put(out, j, c + 1, state.vel[i, RED, 0], state.vel[i, RED, 1])
+            put(out, j, c + 1, point(state.vel, i, RED))
 
 
 @kernel

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from gymnasium import spaces
 
 from feint.envs import validation as check
-from feint.envs.core import Autoreset, Pairs, Scenario
+from feint.envs.core import Autoreset, Final, Pairs, Scenario, Step
 from feint.envs.mlp import MLP
 from feint.envs.physical_deception import dynamics, rules, scripted
 from feint.envs.physical_deception.draw import draw
@@ -16,6 +16,7 @@ from feint.envs.physical_deception.layout import Layout
 from feint.envs.views import ScenarioEnv, ScenarioVectorEnv
 from feint.metrics import Metric, misled_rate, share
 
+_INT64 = np.dtype(np.int64)
 _NO_MOVES = np.empty((0, 0), np.int64)
 _MAX_STEPS = {"mpe": 25, "soo": 50, "lure": 25}
 _SOO_SIGHT = 0.125
@@ -222,6 +223,9 @@ class PhysicalDeception(Scenario):
         self._sizes = tuple((0,) * n for n in (num_good, self.num_landmarks, self.params.rules))
         self._memory = dynamics.memory(self.num_envs, self._sizes)
         self._forces = np.zeros((self.num_envs, len(self.agents), 2))
+        self._autoreset = get_args(Autoreset).index(autoreset)
+        self._renewed = np.empty(self.num_envs, np.int64)
+        self._lasts = self._blanks(self.external, self.num_envs)
 
     @property
     def state(self) -> dynamics.State:
@@ -310,6 +314,9 @@ class PhysicalDeception(Scenario):
         """`actions` of as many agents as `columns`, (num_envs, columns, ...), or ValueError."""
         actions, n = np.asarray(actions), self.num_envs
         if not self.continuous:
+            ready = actions.dtype is _INT64 and actions.shape == (n, columns)
+            if ready and actions.flags.c_contiguous:
+                return actions
             shapes = ((n, columns), (n,) if columns == 1 else None)
             if actions.dtype.kind not in "iu" or actions.shape not in shapes:
                 raise ValueError(
@@ -333,9 +340,42 @@ class PhysicalDeception(Scenario):
         return 5 if self.rules == "mpe" else 2
 
     def _advance(self, actions: np.ndarray, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        forces, moves = self._forces, actions
+        moves = self._moves(actions)
+        rewards = np.empty((len(self.agents), self.num_envs))
+        legal = dynamics.advance(
+            self._memory, self._numbers, self._sizes,
+            self._players, self._columns, moves, self._forces, active, rewards,
+        )  # fmt: skip
+        if not legal:
+            raise _illegal("actions", actions)
+        return rewards, np.zeros(self.num_envs, np.bool_)
+
+    def _turn(self, actions: np.ndarray, active: np.ndarray) -> Step:
+        if self.labels:  # which are due between the parts
+            return super()._turn(actions, active)
+        moves, n = self._moves(actions), self.num_envs
+        rewards, dones = np.empty((len(self.agents), n)), np.empty((2, n), np.bool_)
+        outs = self._blanks(self.external, n)
+        count = dynamics.turn(
+            self._memory, self._numbers, self._sizes,
+            self._players, self._columns, moves, self._forces, active,
+            *self.clock, self.max_steps, self._autoreset, self._every,
+            rewards, dones, outs, self._renewed, self._lasts,
+        )  # fmt: skip
+        if count < 0:
+            raise _illegal("actions", actions)
+        final = None
+        if count and self.autoreset == "same_step":
+            lasts = tuple([last[:count].copy() for last in self._lasts])
+            final = Final(self._renewed[:count].copy(), lasts, None)
+        picked = tuple([rewards[k] for k in self._seats])
+        return Step(outs, picked, dones[0], dones[1], None, final)
+
+    def _moves(self, actions: np.ndarray) -> np.ndarray:
+        """The discrete actions that kernels decode; all others' forces are in `_forces` then."""
+        moves = actions
         if self.continuous or self._opponents:
-            self._decode("actions", actions, self._columns, forces)
+            self._decode("actions", actions, self._columns, self._forces)
             moves = _NO_MOVES
         for agent, act in self._opponents.items():
             if agent not in self.external:
@@ -344,15 +384,8 @@ class PhysicalDeception(Scenario):
                 chosen = np.asarray(act(self.observe_agent(agent)))
                 # A network answers with forces even where the space is mpe2's five numbers.
                 width = 2 if chosen.shape[-1:] == (2,) else self._action_width()
-                self._decode(name, self._legal(name, chosen, 1, width), column, forces)
-        rewards = np.empty((len(self.agents), self.num_envs))
-        legal = dynamics.advance(
-            self._memory, self._numbers, self._sizes,
-            self._players, self._columns, moves, forces, active, rewards,
-        )  # fmt: skip
-        if not legal:
-            raise _illegal("actions", actions)
-        return rewards, np.zeros(self.num_envs, np.bool_)
+                self._decode(name, self._legal(name, chosen, 1, width), column, self._forces)
+        return moves
 
     def _decode(
         self, name: str, actions: np.ndarray, columns: np.ndarray, forces: np.ndarray
