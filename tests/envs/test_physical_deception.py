@@ -343,7 +343,7 @@ def test_the_belief_pair_by_facing_turns_a_watching_red_around_where_it_stands()
 @pytest.mark.parametrize("kwargs", [{}, {"rules": "mpe"}, {"rules": "soo"}])
 def test_without_an_input_for_watching_the_belief_pair_says_what_to_do_instead(kwargs):
     game, obs = observed(**kwargs)
-    with pytest.raises(ValueError, match=r"kind='belief'.*Scenario.blind\(\)"):
+    with pytest.raises(ValueError, match=r"kind='belief'.*soo_pairs='fork'"):
         game.pairs(obs, "belief")
 
 
