@@ -32,7 +32,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow check format pages peers constraints clean
+.PHONY: help demo test test-slow check format pages results peers constraints clean
 
 help: ## List the targets
 	@echo 'usage: make TARGET [PYTHON=python3.12] [ARGS="..."]'
@@ -61,6 +61,9 @@ format: $(DEV) ## Mend what ruff can mend, and format
 
 pages: $(DEV) ## Write docs/scenarios anew from the scenarios' docstrings, with pictures
 	$(VENV)/bin/python docs/make_pages.py
+
+results: $(DEV) ## Fill the tables of docs/results from the stored results of suites
+	$(VENV)/bin/python docs/make_results.py
 
 peers: $(PEERS)/.installed $(DEV) ## Set up .venv-peers: what the benchmarks are timed against
 

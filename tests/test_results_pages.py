@@ -1,0 +1,23 @@
+"""The tables in docs/results are those that the stored results give."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def make_results():
+    spec = importlib.util.spec_from_file_location("make_results", DOCS / "make_results.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", make_results().PAGES)
+def test_a_page_shows_the_tables_of_what_is_stored(page):
+    made = make_results().filled(page)
+    assert (DOCS / "results" / page).read_text(encoding="utf-8") == made, "run `make results`"
+    assert made.count("| deceptive agent |") >= 6
