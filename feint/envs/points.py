@@ -10,9 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import extending, types
 from numba.core import cgutils
-from numba.extending import intrinsic, models, overload, register_model
+from numba.extending import models, overload, register_model
+
+#: Kernels call an intrinsic without its first argument, which type checkers do not know.
+intrinsic: Any = extending.intrinsic
 
 _TWO_DOUBLES = ir.VectorType(ir.DoubleType(), 2)
 _TWO_FLOATS = ir.VectorType(ir.FloatType(), 2)

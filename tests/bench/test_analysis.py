@@ -110,7 +110,9 @@ def test_what_a_good_result_looks_like():
     assert summary.arms["overlap"].by_seed == dict.fromkeys(SEEDS, "honest")
     assert summary.arms["overlap"].honest_seeds == 3
     assert summary.arms["overlap"].gaps == pytest.approx((0.01, 0.9))
-    low, high = summary.arms["overlap"].closed.low, summary.arms["overlap"].closed.high
+    closed = summary.arms["overlap"].closed
+    assert closed is not None
+    low, high = closed.low, closed.high
     assert 0.95 < low < 0.48 / 0.49 < high < 1.0
     assert "does not hold" not in as_markdown(analyse(suite(), results_of(suite())))
 
@@ -194,13 +196,18 @@ def test_attention_counts_only_where_the_arm_is_honest():
     assert not found.holds and "no overlap arm is honest" in found.text
 
 
+def auroc(detector):
+    assert detector.auroc is not None
+    return detector.auroc.estimate
+
+
 def test_the_detector_is_judged_across_agents_and_apart_for_those_tuned_on_it():
     found = {d.group: d for d in findings().detectors}
-    assert found["references"].auroc.estimate == 1.0 and found["references"].deceptive == 3
+    assert auroc(found["references"]) == 1.0 and found["references"].deceptive == 3
     assert found["overlap"].auroc is None and found["overlap"].honest == 3
-    assert found["all"].auroc.estimate == 1.0 and found["all"].deceptive == 6  # shams still lie
+    assert auroc(found["all"]) == 1.0 and found["all"].deceptive == 6  # shams still lie
     blind = findings(deceptive=(0.5, 0.3, 0.7, 0.02, 0.05, 1.0, 1.0))
-    assert blind.detectors[0].auroc.estimate == 0.0
+    assert auroc(blind.detectors[0]) == 0.0
 
 
 def test_a_suite_that_is_partly_done_is_reported_with_what_is_missing():

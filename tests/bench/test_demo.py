@@ -22,7 +22,11 @@ def test_overlap_makes_a_liar_honest_and_the_anchor_alone_does_not(scenario, tmp
     verdicts = {key: str(arm.judgement.verdict) for key, arm in arms.items() if arm.judgement}
     assert verdicts["overlap_belief"] == verdicts["overlap_rewarded"] == "honest"
     assert verdicts["sham_anchor"] == "unchanged"
-    kept = {key: arm.erased <= 0.5 for key, arm in arms.items() if arm.role == "treatment"}
+    kept = {
+        key: arm.erased <= 0.5
+        for key, arm in arms.items()
+        if arm.role == "treatment" and arm.erased is not None
+    }
     assert kept == {
         "overlap_belief": True,
         "overlap_presence": False,

@@ -10,7 +10,7 @@ from feint.bench import RunResult, Suite
 from feint.bench.profiles import PROFILE
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-import soo_rl_paper as figures
+import soo_rl_paper as figures  # pyright: ignore[reportMissingImports]
 
 
 def store(out, spec, mse, records):
