@@ -228,8 +228,7 @@ class PhysicalDeception(Scenario):
         self._rooms = [(last.shape, last.dtype) for last in self._lasts]
         self._fixed = (  # what `dynamics.turn` takes at every step
             self._memory, self._numbers, self._sizes, self._players, self._columns, self._forces,
-            *self.clock, self.max_steps, get_args(Autoreset).index(autoreset),
-            self._renewed, self._lasts,
+            self.max_steps, get_args(Autoreset).index(autoreset), self._renewed, self._lasts,
         )  # fmt: skip
 
     @property
@@ -361,7 +360,7 @@ class PhysicalDeception(Scenario):
         moves, n = self._moves(actions), self.num_envs
         rewards, dones = np.empty((len(self.agents), n)), np.empty((2, n), np.bool_)
         outs = tuple([np.empty(shape, dtype) for shape, dtype in self._rooms])
-        count = dynamics.turn(*self._fixed, moves, active, rewards, dones, outs)
+        count = dynamics.turn(*self._fixed, *self.clock, moves, active, rewards, dones, outs)
         if count < 0:
             raise _illegal("actions", actions)
         final = None
