@@ -12,8 +12,10 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, models, overload, register_model
+from numba.extending import intrinsic as _intrinsic
+from numba.extending import models, overload, register_model
 
+intrinsic: Any = _intrinsic  # what it makes lacks `typing`, which type checkers cannot see
 _TWO_DOUBLES = ir.VectorType(ir.DoubleType(), 2)
 _TWO_FLOATS = ir.VectorType(ir.FloatType(), 2)
 
