@@ -319,7 +319,7 @@ class Scenario(abc.ABC):
         if not self._seeded:
             raise RuntimeError("call reset() before step()")
         actions = self._check_actions(actions)
-        waiting = np.count_nonzero(clock.done) > 0
+        waiting = 1 in clock.done.tobytes()  # less than half the time of `np.count_nonzero`
         if waiting and self.autoreset in ("same_step", "disabled"):
             raise RuntimeError(
                 "some games have ended: call reset(mask=...) before stepping them again"

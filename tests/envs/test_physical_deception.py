@@ -148,6 +148,25 @@ def test_illegal_moves_raise_and_change_nothing(rules, actions):
     assert_refused(game, np.array(actions))
 
 
+@pytest.mark.parametrize("move", [-1, 5, 8, -3, 2**62, 2**63 - 1, -(2**63)])
+def test_an_illegal_move_among_everybodys_raises_and_changes_nothing(move):
+    game = made(3, rules="mpe", external="all")
+    assert_refused(game, np.array([[0, 1, 2], [3, 4, move], [0, 0, 0]]))
+
+
+@pytest.mark.parametrize("rules", ["lure", "mpe", "soo"])
+def test_the_order_in_which_agents_are_moved_changes_nothing(rules):
+    one = made(64, rules=rules, continuous_actions=False, external="all")
+    other = made(64, rules=rules, continuous_actions=False, external=one.agents[::-1])
+    rng = np.random.default_rng(0)
+    for _ in range(12):
+        actions = rng.integers(5, size=(64, len(one.agents)))
+        one.step(actions)
+        other.step(actions[:, ::-1])
+    moved = other.snapshot()
+    assert all(np.array_equal(value, moved[key]) for key, value in one.snapshot().items())
+
+
 @pytest.mark.parametrize(
     "action",
     [[1.1, 0.0], [0.0, -1.1], [NAN, 0.0], [INF, 0.0], [0.0], [0.0, 0.0, 0.0], ["a", "b"], 0.0],

@@ -214,6 +214,23 @@ def decode_discrete(actions, columns, forces):
     return good
 
 
+@inlined
+def _known(actions):
+    """Whether all are MPE's actions, 0 to 4: then neither they nor they + 3 need a fourth bit."""
+    flat, bits = actions.reshape(actions.size), 0
+    for k in range(flat.size):
+        bits |= flat[k] | (flat[k] + 3)
+    return 0 <= bits < 8
+
+
+@inlined
+def _in_order(columns):
+    for c in range(columns.size):
+        if columns[c] != c:
+            return False
+    return True
+
+
 @kernel
 def advance(memory, numbers, sizes, players, columns, moves, forces, active, rewards):
     """Move the active games one step on; `rewards` is (A, num_envs) and zero elsewhere.
@@ -228,14 +245,15 @@ def advance(memory, numbers, sizes, players, columns, moves, forces, active, rew
     """
     a = 1 + len(sizes[0])
     forces = as_strided(forces, (active.size, a, 2), (16 * a, 16, 8))
-    if not decode_discrete(moves, columns, forces):
+    direct = len(sizes[2]) != SOO and moves.shape[1] == a and _in_order(columns)
+    if not (_known(moves) if direct else decode_discrete(moves, columns, forces)):
         return False
     state, params = unpack(memory, sizes), numbers[0]
     _play_scripts(state, params, players, forces, active)
     if len(sizes[2]) == SOO:
         _move_velocity_first(state, forces, active)
     else:
-        _move_position_first(state, params, sizes[0], forces, active)
+        _move_position_first(state, params, sizes[0], direct, moves, forces, active)
     if len(sizes[2]) != MPE:
         _spring_trap(state, params, active)
     if players[RED] == BAYES:
@@ -251,21 +269,20 @@ def turn(
     sizes,
     players,
     columns,
-    moves,
     forces,
-    active,
+    max_steps,
+    autoreset,
+    renewed,
+    lasts,
     seeds,
     episodes,
     steps,
     done,
-    max_steps,
-    autoreset,
-    every,
+    moves,
+    active,
     rewards,
     dones,
     outs,
-    renewed,
-    lasts,
 ):
     """`Scenario._turn` in one call, with what `advance` and `observe` take.
 
@@ -290,7 +307,7 @@ def turn(
             observe(memory, numbers, sizes, columns, games, lasts)
         rewind(episodes, steps, done, games)
         begin(memory, numbers, sizes, seeds, episodes, games)
-    observe(memory, numbers, sizes, columns, every, outs)
+    observe(memory, numbers, sizes, columns, None, outs)
     return count
 
 
@@ -348,8 +365,11 @@ def _best_two(evidence, i):
 
 
 @inlined
-def _move_position_first(state, params, blues, forces, active):
-    """MPE2's order of operations: positions move with the old velocity."""
+def _move_position_first(state, params, blues, direct, moves, forces, active):
+    """MPE2's order of operations: positions move with the old velocity.
+
+    `direct`: the moves are everybody's, so that they need not become forces first.
+    """
     pos, vel, wall = state.pos, state.vel, params.half_width
     for i in range(active.size):
         if not active[i]:
@@ -360,7 +380,8 @@ def _move_position_first(state, params, blues, forces, active):
                 continue
             speed = point(vel, i, a)
             place(pos, i, a, clamped(point(pos, i, a) + speed * DT, wall))
-            place(vel, i, a, speed * (1.0 - DAMPING) + point(forces, i, a) * FORCE * DT)
+            force = point(MOVES, 0, np.uint64(moves[i, a])) if direct else point(forces, i, a)
+            place(vel, i, a, speed * (1.0 - DAMPING) + force * FORCE * DT)
 
 
 @kernel
@@ -483,7 +504,10 @@ def _reward(state, params, sizes, active, rewards):
 
 @kernel
 def observe(memory, numbers, sizes, agents, games, outs):
-    """Write what each of `agents` sees in `games` into its (k, ...) array, as the page says."""
+    """Write what each of `agents` sees in `games` into its (k, ...) array, as the page says.
+
+    `games` are k indices, or None for all games.
+    """
     state, params = unpack(memory, sizes), numbers[0]
     for index in range(agents.size):
         if agents[index] == RED:
@@ -498,8 +522,9 @@ def _observe_blue(state, params, sizes, agent, games, out):
     pos, landmarks = state.pos, state.landmarks
     facing, flag, reach = params.facing, params.flag, params.sight * params.sight
     me = np.uint64(agent)
-    for j in range(games.size):
-        i = np.uint64(games[j])  # unsigned: it needs no test for negative indices
+    for j in range(out.shape[0] if games is None else games.size):
+        # Unsigned: it needs no test for negative indices.
+        i = np.uint64(j) if games is None else np.uint64(games[j])
         here = point(pos, i, me)
         put(out, j, 0, point(landmarks, i, np.uint64(state.goal[i])) - here)
         for k in range(marks):
@@ -536,8 +561,8 @@ def _observe_blue(state, params, sizes, agent, games, out):
 def _observe_red(state, params, sizes, games, out):
     blues, marks, rules = len(sizes[0]), len(sizes[1]), len(sizes[2])
     pos, landmarks, reach = state.pos, state.landmarks, params.sight * params.sight
-    for j in range(games.size):
-        i = np.uint64(games[j])
+    for j in range(out.shape[0] if games is None else games.size):
+        i = np.uint64(j) if games is None else np.uint64(games[j])
         here = point(pos, i, RED)
         for k in range(marks):
             put(out, j, 2 * k, point(landmarks, i, k) - here)

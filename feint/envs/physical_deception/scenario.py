@@ -223,9 +223,13 @@ class PhysicalDeception(Scenario):
         self._sizes = tuple((0,) * n for n in (num_good, self.num_landmarks, self.params.rules))
         self._memory = dynamics.memory(self.num_envs, self._sizes)
         self._forces = np.zeros((self.num_envs, len(self.agents), 2))
-        self._autoreset = get_args(Autoreset).index(autoreset)
         self._renewed = np.empty(self.num_envs, np.int64)
         self._lasts = self._blanks(self.external, self.num_envs)
+        self._rooms = [(last.shape, last.dtype) for last in self._lasts]
+        self._fixed = (  # what `dynamics.turn` takes at every step
+            self._memory, self._numbers, self._sizes, self._players, self._columns, self._forces,
+            self.max_steps, get_args(Autoreset).index(autoreset), self._renewed, self._lasts,
+        )  # fmt: skip
 
     @property
     def state(self) -> dynamics.State:
@@ -355,13 +359,8 @@ class PhysicalDeception(Scenario):
             return super()._turn(actions, active)
         moves, n = self._moves(actions), self.num_envs
         rewards, dones = np.empty((len(self.agents), n)), np.empty((2, n), np.bool_)
-        outs = self._blanks(self.external, n)
-        count = dynamics.turn(
-            self._memory, self._numbers, self._sizes,
-            self._players, self._columns, moves, self._forces, active,
-            *self.clock, self.max_steps, self._autoreset, self._every,
-            rewards, dones, outs, self._renewed, self._lasts,
-        )  # fmt: skip
+        outs = tuple([np.empty(shape, dtype) for shape, dtype in self._rooms])
+        count = dynamics.turn(*self._fixed, *self.clock, moves, active, rewards, dones, outs)
         if count < 0:
             raise _illegal("actions", actions)
         final = None
@@ -373,10 +372,9 @@ class PhysicalDeception(Scenario):
 
     def _moves(self, actions: np.ndarray) -> np.ndarray:
         """The discrete actions that kernels decode; all others' forces are in `_forces` then."""
-        moves = actions
-        if self.continuous or self._opponents:
-            self._decode("actions", actions, self._columns, self._forces)
-            moves = _NO_MOVES
+        if not (self.continuous or self._opponents):
+            return actions
+        self._decode("actions", actions, self._columns, self._forces)
         for agent, act in self._opponents.items():
             if agent not in self.external:
                 column = np.array([self.agents.index(agent)])
@@ -385,7 +383,7 @@ class PhysicalDeception(Scenario):
                 # A network answers with forces even where the space is mpe2's five numbers.
                 width = 2 if chosen.shape[-1:] == (2,) else self._action_width()
                 self._decode(name, self._legal(name, chosen, 1, width), column, self._forces)
-        return moves
+        return _NO_MOVES
 
     def _decode(
         self, name: str, actions: np.ndarray, columns: np.ndarray, forces: np.ndarray
