@@ -6,7 +6,8 @@ make results    # fills the marked block of each page in docs/results
 import re
 from pathlib import Path
 
-from feint.bench.analysis import analyse
+from feint.bench import plots
+from feint.bench.analysis import Study, analyse
 from feint.bench.report import as_markdown
 from feint.bench.store import load
 from feint.files import write_atomically
@@ -19,6 +20,11 @@ PAGES = {"soo_rl.md": "soo-rl"}
 BLOCK = re.compile(r"(<!-- tables: begin -->\n).*(<!-- tables: end -->)", re.DOTALL)
 
 
+def study(page: str) -> Study:
+    """What the page's stored results show."""
+    return analyse(*load(STORED / PAGES[page]))
+
+
 def filled(page: str) -> str:
     """The page with its tables made anew.
 
@@ -28,11 +34,13 @@ def filled(page: str) -> str:
     text = (FOLDER / page).read_text(encoding="utf-8")
     if not BLOCK.search(text):
         raise ValueError(f"{page} lacks <!-- tables: begin --> and <!-- tables: end -->")
-    tables = as_markdown(analyse(*load(STORED / PAGES[page])))
+    tables = as_markdown(study(page))
     return BLOCK.sub(lambda found: f"{found[1]}\n{tables}\n{found[2]}", text)
 
 
 if __name__ == "__main__":
     for name in PAGES:
         write_atomically(FOLDER / name, filled(name))
+        picture = plots.svg(plots.all_scenarios(study(name)))
+        write_atomically((FOLDER / name).with_suffix(".svg"), picture)
         print(f"wrote {FOLDER / name}")
