@@ -5,6 +5,7 @@ fixed rule (`split_of`), so that no room and no thing of one split ever occurs i
 and question are mirrored together: the option told of first is also named first in the question.
 """
 
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -84,22 +85,25 @@ def load_wording(family: str | Path) -> Wording:
 @cache
 def _load(path: str | Path) -> Wording:
     if isinstance(path, Path) and path.suffix in (".yaml", ".yml"):
-        return Wording.from_dict(read_yaml(path, "wording"), str(path))
+        return Wording.from_dict(read_table(path, "wording"), str(path))
     return Wording.load(path)
 
 
-def read_yaml(path: Path, what: str) -> Any:
-    """What a YAML file holds, read safely.
+def read_table(path: Path, what: str) -> Any:
+    """What a TOML file holds, or a YAML file (any other ending), read safely.
 
     Raises:
-        ValueError: if it cannot be read or is no YAML; `what` begins the message.
+        ValueError: if it cannot be read; `what` begins the message.
     """
+    toml = path.suffix == ".toml"
     try:
-        return yaml.safe_load(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        return tomllib.loads(text) if toml else yaml.safe_load(text)
     except OSError as error:
         raise ValueError(f"{what}: cannot read {str(path)!r} ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{what}: {path} is no YAML: {' '.join(str(error).split())}") from error
+    except (tomllib.TOMLDecodeError, yaml.YAMLError, UnicodeDecodeError) as error:
+        kind, why = "TOML" if toml else "YAML", " ".join(str(error).split())
+        raise ValueError(f"{what}: {path} is no {kind}: {why}") from error
 
 
 @dataclass(frozen=True)
