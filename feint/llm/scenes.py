@@ -71,6 +71,12 @@ def split_words(words: Sequence[Any], split: str) -> tuple[Any, ...]:
     return tuple(word for k, word in enumerate(words) if split in ("all", split_of(k)))
 
 
+def check_even(n: object) -> None:
+    """Raise ValueError unless `n` is a number of scenes in both orders."""
+    if not isinstance(n, int) or n < 0 or n % 2:
+        raise ValueError(f"n must be an even number >= 0 (both orders count), got {n!r}")
+
+
 def load_wording(family: str | Path) -> Wording:
     """The words of one of our stories, or of a TOML or YAML file in the form of ours.
 
@@ -260,8 +266,7 @@ def make_scenes(
         raise ValueError(f"family must be one of {', '.join(FAMILIES)}, got {family!r}")
     if cell not in CELLS:
         raise ValueError(f"cell must be one of {', '.join(CELLS)}, got {cell!r}")
-    if not isinstance(n, int) or n < 0 or n % 2:
-        raise ValueError(f"n must be an even number >= 0 (both orders count), got {n!r}")
+    check_even(n)
     words = load_wording(family if wording is None else wording)
     edits = variant.split("_") if variant else []
     items = make_items(words, split=split, count=n // 2, seed=seed, names=names)

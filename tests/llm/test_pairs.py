@@ -132,7 +132,10 @@ def test_pairs_are_read_word_by_word(tmp_path):
 TEMPLATES = """
 kind = "presence"
 prefix = "I would"
-templates = [{self = "I, {thing}", other = "Bob, {thing}"}, {self = "me {thing}", other = "I {thing}"}]
+templates = [
+    {self = "I, {thing}", other = "Bob, {thing}"},
+    {self = "me {thing}", other = "I {thing}"},
+]
 slots = {thing = ["hat", "cup", "pin"]}
 """
 
