@@ -86,7 +86,8 @@ class Guards:
         """Measure, append to the history, and note a limit that was crossed."""
         with evaluating(self.objective):
             self.run(lambda: self.history.append(self._measure(step)))
-        self.stopped = self.stopped or breach(self.history[-1], self.settings)
+        if step and not self.stopped:
+            self.stopped = breach(self.history[-1], self.settings)
         return self.history[-1]
 
     def _measure(self, step: int) -> Reading:

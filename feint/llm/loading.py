@@ -68,7 +68,7 @@ def load(
     where = smollm2_folder() if str(model) == SMOLLM2 else _folder_or_id(model)
     with _one_line(f"cannot load the model {str(model)!r}"), quiet():
         tokenizer = AutoTokenizer.from_pretrained(where)
-        loaded = AutoModelForCausalLM.from_pretrained(where, **options)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(where, **options)
         if not load_in_4bit:
             loaded = loaded.to(device)
     if tokenizer.pad_token is None:
@@ -176,7 +176,7 @@ def convert_gguf(file: Path, target: Path) -> None:
         with _one_line(f"cannot convert {file}"), quiet():
             source = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
             tokenizer = AutoTokenizer.from_pretrained(**source)
-            model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
+            model: Any = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
             # The weights are plain by now, but the model still says that they are quantised.
             del model.config.quantization_config
             model.hf_quantizer, model.quantization_method, model.is_quantized = None, None, False

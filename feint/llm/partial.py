@@ -108,10 +108,10 @@ class TextForward:
     def _run(self, module: nn.Module, rows: Tensor) -> Tensor:
         mask = rows != PAD
         kwargs: dict[str, Any] = {"input_ids": rows.clamp_min(0), "use_cache": False}
-        if not bool(mask[:, 0].all()):  # padding on the left
-            kwargs["position_ids"] = (mask.cumsum(1) - 1).clamp_min(0)
+        if self.exact_padding:
             kwargs["attention_mask"] = mask
-        elif self.exact_padding and not bool(mask.all()):
+        elif not bool(mask[:, 0].all()):  # padding on the left
+            kwargs["position_ids"] = (mask.cumsum(1) - 1).clamp_min(0)
             kwargs["attention_mask"] = mask
         if self.logits:
             return unwrapped(module)(**kwargs).logits

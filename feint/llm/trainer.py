@@ -239,7 +239,8 @@ class _AtEachStep(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if self.trainer.is_fsdp_enabled:
-            self.trainer.begin(lambda measure: self.trainer.model_wrapped(run=measure))
+            wrapped: Any = self.trainer.model_wrapped
+            self.trainer.begin(lambda measure: wrapped(run=measure))
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.trainer.end_of_step()

@@ -58,7 +58,7 @@ def without_adapters(model: Any) -> Any:
 
 
 def _reached(config: TuneConfig, top: bool, name: str) -> bool:
-    """Whether the loss depends on a weight of a block, by its name; `top` for the compared block."""
+    """Whether the loss depends on a weight of a block, by its name; `top`: of the compared one."""
     ends_in_attention = config.site == "o_proj" and config.distance != "kl_logits"
     part = name.split(".")[0]
     return not (top and ends_in_attention) or part in ("self_attn", "attention", "input_layernorm")
