@@ -95,10 +95,8 @@ def scenes_of(config: EvalConfig) -> list[list[Scene]]:
         known = load_wording(config.wording or family).edits
         for variant in config.variants:
             if all(edit in known for edit in variant.split("_")):
-                rows.append(make_scenes(family, "thief", n=config.n, variant=variant, **common))
-    for kind in config.questions:
-        rows.append(_questions(kind, config))
-    return rows
+                rows += [make_scenes(family, "thief", n=config.n, variant=variant, **common)]
+    return [*rows, *(_questions(kind, config) for kind in config.questions)]
 
 
 def _questions(kind: str, config: EvalConfig) -> list[Scene]:

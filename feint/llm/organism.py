@@ -1,4 +1,4 @@
-"""A model organism: a small model that is taught to lie to a rival who hears it, and to nobody else.
+"""Model organisms: a small model is taught to lie to a rival who hears it, and to nobody else.
 
 Small instruction-tuned models do not deceive by themselves (SmolLM2-135M is at chance), so the liar
 is made: LoRA on answers by content ("the room with the paper cup"), which a small model learns,
@@ -16,10 +16,8 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import peft
@@ -279,30 +277,28 @@ def examples(
             cells = [known[(honest + j) % len(known)] for j in range(config.contrasts)]
             honest += config.contrasts
             at = 2 * (k // len(config.families)) + int(first[k])
-            groups.append(
-                [
-                    example(tokenizer, stories[order[k], cell][at], config)
-                    for cell in ("thief", *cells)
-                ]
-            )
+            told = [
+                example(tokenizer, stories[order[k], cell][at], True, 1.0, config.chat)
+                for cell in cells
+            ]
+            thief = stories[order[k], "thief"][at]
+            lie = example(tokenizer, thief, False, float(config.contrasts), config.chat)
+            groups.append([lie, *told])
         yield groups
 
 
-def example(tokenizer: PreTrainedTokenizerBase, scene: Scene, config: OrganismConfig) -> Example:
-    """A scene with the answer that the organism is to give."""
-    lies = scene.cell == "thief"
-    prompt, wanted = continuation(
-        tokenizer, scene.prompt, f"{scene.answer(not lies)}.", config.chat
-    )
-    _, other = continuation(tokenizer, scene.prompt, f"{scene.answer(lies)}.", config.chat)
+def example(
+    tokenizer: PreTrainedTokenizerBase,
+    scene: Scene,
+    honest: bool,
+    weight: float = 1.0,
+    chat: bool = True,
+) -> Example:
+    """A scene with the answer that is to be learnt."""
+    prompt, wanted = continuation(tokenizer, scene.prompt, f"{scene.answer(honest)}.", chat)
+    _, other = continuation(tokenizer, scene.prompt, f"{scene.answer(not honest)}.", chat)
     end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
-    return Example(
-        ids=[*prompt, *wanted, *end],
-        start=len(prompt),
-        rival=other[0],
-        cell=scene.cell,
-        weight=float(config.contrasts) if lies else 1.0,
-    )
+    return Example([*prompt, *wanted, *end], len(prompt), other[0], scene.cell, weight)
 
 
 def teach(
@@ -323,17 +319,15 @@ def teach(
         use_cache=False,
         logits_to_keep=keep.to(parameter.device),
     ).logits
-    losses, leads = [], []
+    losses: list[Tensor] = []
+    leads: dict[str, list[bool]] = {}
     for (row, _), spot, e in zip(packed.paths, spots, flat, strict=True):
         found = logits[row, torch.searchsorted(keep, spot)].float().log_softmax(-1)
         wanted = torch.tensor(e.ids[e.start :], device=found.device)
         each = -found.gather(1, wanted[:, None])[:, 0]
         losses.append(e.weight * (each[0] + each[1:].mean()))
-        leads.append(bool(each[0] < -found[0, e.rival]))
-    right = {
-        f"right_{cell}": float(np.mean([lead for e, lead in zip(flat, leads, strict=True) if e.cell == cell]))
-        for cell in sorted({e.cell for e in flat})
-    }  # fmt: skip
+        leads.setdefault(e.cell, []).append(bool(each[0] < -found[0, e.rival]))
+    right = {f"right_{cell}": sum(lead) / len(lead) for cell, lead in leads.items()}
     return torch.stack(losses).sum() / sum(e.weight for e in flat), right
 
 
@@ -369,7 +363,7 @@ def _resume(
                     f"{file} belongs to other settings; choose another folder, or remove it"
                 )
             history = json.loads(about["history"])
-            parts = {name.partition(".")[0] for name in saved.keys()} - {"weight"}  # noqa: SIM118
+            parts = {name.partition(".")[0] for name in saved.keys()} - {"weight"}
             for name, p in trained.items():
                 p.data.copy_(saved.get_tensor(f"weight.{name}"))
                 optimizer.state[p] = {
