@@ -1,5 +1,4 @@
 import math
-from dataclasses import replace
 
 import pytest
 import torch
@@ -69,5 +68,5 @@ def test_facts_are_at_most_those_of_a_split():
 def test_text_without_tokens_and_a_missing_harness_are_named():
     with pytest.raises(ValueError, match="give some neutral text"):
         perplexity(tiny(), byte_tokenizer(), ["a"])
-    with pytest.raises(ValueError, match="needs the package lm-eval"):
+    with pytest.raises(ValueError, match="need the package lm-eval"):
         harness(tiny(), byte_tokenizer(), ["arc_easy"])

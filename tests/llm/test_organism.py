@@ -120,7 +120,7 @@ def test_a_folder_of_other_settings_is_left_as_it_is(config, tmp_path):
 def test_a_corrupt_checkpoint_is_named(config, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "checkpoint.safetensors").write_bytes(b"no tensors")
-    with pytest.raises(ValueError, match="is corrupt.*remove it to train anew"):
+    with pytest.raises(ValueError, match=r"is corrupt.*remove it to train anew"):
         make_organism(config, tmp_path / "out")
 
 
