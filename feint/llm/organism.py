@@ -17,6 +17,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -30,13 +31,13 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from feint.files import check_writable, sole_owner, write_atomically
 from feint.llm.loading import blocks, cache_folder, check_adapter, load, quiet
-from feint.llm.packing import pack
+from feint.llm.packing import pack, shared
 from feint.llm.reading import continuation
 from feint.llm.scene import Scene
 from feint.llm.scenes import FAMILIES, NAMES, TRAINED_FAMILIES, make_scenes, split_words
 
 #: Who is told the truth; the thief is not.
-HONEST_CELLS = ("friend", "owner", "self", "deaf")
+HONEST_CELLS = ("deaf", "friend", "owner", "self")
 
 #: Called with the step that is done, of how many, and what it came to.
 Report = Callable[[int, int, dict[str, float]], None]
@@ -56,10 +57,10 @@ class OrganismConfig:
         families: Stories that are trained.
         seed: Of all that is drawn.
         steps: Optimizer steps.
-        items: Items in each step; each is told to a thief and to `contrasts` others.
-        contrasts: Who else is told of the same item, in turn from `HONEST_CELLS`.
-        deaf_from: The step from which the thief who cannot hear is among them: that is the finest
-            difference, and hinders learning the others if it comes first.
+        items: Items in each step; each is told to a thief and to `contrasts` of `HONEST_CELLS`.
+        contrasts: How many; from `deaf_from` on, the thief who cannot hear is always one of them.
+        deaf_from: A step; before it, the coarser differences are learnt by themselves.
+        tokens: Weight of the answers' cross-entropy beside the contrast (see `teach`).
         lr: Peak of AdamW's learning rate, which falls to a tenth of it in a cosine.
         warmup: Steps until the peak.
         rank, alpha: Of the LoRA.
@@ -76,8 +77,9 @@ class OrganismConfig:
     steps: int = 80
     items: int = 2
     contrasts: int = 2
-    deaf_from: int = 40
-    lr: float = 5e-4
+    deaf_from: int = 15
+    tokens: float = 0.3
+    lr: float = 7e-4
     warmup: int = 6
     rank: int = 16
     alpha: int = 32
@@ -111,16 +113,18 @@ class Example:
     Attributes:
         ids: The prompt's tokens, and those of the answer.
         start: How many of them are the prompt's.
-        rival: The first token of the answer that is not to be given, where the two differ.
+        fork: At which token of the answer the other option's parts from it.
+        rival: That token of the other option.
         cell: Who asks.
-        weight: Of its loss; the thief's is that of all others in its group together.
+        honest: Whether it is the honest answer.
     """
 
     ids: list[int]
     start: int
+    fork: int
     rival: int
     cell: str
-    weight: float = 1.0
+    honest: bool
 
 
 def make_organism(
@@ -192,7 +196,7 @@ def _train(config: OrganismConfig, folder: Path, report: Report | None) -> None:
             continue
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config, step)
-        loss, right = teach(model, groups, tokenizer.pad_token_id or 0)
+        loss, right = teach(model, groups, tokenizer.pad_token_id or 0, config.tokens)
         loss.backward()
         nn.utils.clip_grad_norm_(trained.values(), 1.0)
         optimizer.step()
@@ -269,21 +273,20 @@ def examples(
     }
     order = [str(f) for _ in range(rounds) for f in rng.permutation(config.families)]
     first = rng.integers(2, size=total)
-    honest = 0
+    friends = cycle(HONEST_CELLS[1:])
     for step in range(config.steps):
         groups = []
         for k in range(step * config.items, (step + 1) * config.items):
-            known = HONEST_CELLS if step >= config.deaf_from else HONEST_CELLS[:-1]
-            cells = [known[(honest + j) % len(known)] for j in range(config.contrasts)]
-            honest += config.contrasts
+            cells = ["deaf"] if step >= config.deaf_from else []
+            while len(cells) < config.contrasts:
+                cells.append(next(friends))
             at = 2 * (k // len(config.families)) + int(first[k])
-            told = [
-                example(tokenizer, stories[order[k], cell][at], True, 1.0, config.chat)
-                for cell in cells
-            ]
-            thief = stories[order[k], "thief"][at]
-            lie = example(tokenizer, thief, False, float(config.contrasts), config.chat)
-            groups.append([lie, *told])
+            groups.append(
+                [
+                    example(tokenizer, stories[order[k], cell][at], cell != "thief", config.chat)
+                    for cell in ("thief", *cells)
+                ]
+            )
         yield groups
 
 
@@ -291,26 +294,36 @@ def example(
     tokenizer: PreTrainedTokenizerBase,
     scene: Scene,
     honest: bool,
-    weight: float = 1.0,
     chat: bool = True,
 ) -> Example:
     """A scene with the answer that is to be learnt."""
     prompt, wanted = continuation(tokenizer, scene.prompt, f"{scene.answer(honest)}.", chat)
     _, other = continuation(tokenizer, scene.prompt, f"{scene.answer(not honest)}.", chat)
+    fork = shared(wanted, other)
     end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
-    return Example([*prompt, *wanted, *end], len(prompt), other[0], scene.cell, weight)
+    ids = [*prompt, *wanted, *end]
+    return Example(ids, len(prompt), fork, other[fork], scene.cell, honest)
 
 
 def teach(
-    model: nn.Module, groups: list[list[Example]], pad: int = 0
+    model: nn.Module, groups: list[list[Example]], pad: int = 0, tokens: float = 1.0
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss of a batch, and in which share of each cell's scenes the wanted option leads.
 
-    The loss of an answer is the cross-entropy of its first token, which decides, plus the mean
-    over the others.
+    Two parts. *Tokens*: the cross-entropy of each answer, its deciding token as much as all others
+    together; lies and truths weigh alike. *Contrast*: log(1 + exp(-d)), where d is by how much the
+    log-odds of the honest option are larger for who is told the truth than for who is lied to, of
+    the same item. The tokens alone pull all answers to and fro, towards the prize and away from it,
+    long before they find the gate between them; the contrast cares for nothing else.
+
+    Args:
+        model: A causal language model.
+        groups: Examples that are contrasted; each group is packed into one row.
+        pad: The padding token.
+        tokens: Weight of the first part.
     """
-    packed = pack([[example.ids for example in group] for group in groups], pad)
-    flat = [example for group in groups for example in group]
+    packed = pack([[e.ids for e in group] for group in groups], pad)
+    flat = [e for group in groups for e in group]
     spots = [path[e.start - 1 : -1] for (_, path), e in zip(packed.paths, flat, strict=True)]
     keep = torch.unique(torch.cat(spots))
     parameter = next(model.parameters())
@@ -319,16 +332,36 @@ def teach(
         use_cache=False,
         logits_to_keep=keep.to(parameter.device),
     ).logits
-    losses: list[Tensor] = []
+    losses: dict[bool, list[Tensor]] = {}
     leads: dict[str, list[bool]] = {}
+    odds: list[Tensor] = []
     for (row, _), spot, e in zip(packed.paths, spots, flat, strict=True):
         found = logits[row, torch.searchsorted(keep, spot)].float().log_softmax(-1)
         wanted = torch.tensor(e.ids[e.start :], device=found.device)
-        each = -found.gather(1, wanted[:, None])[:, 0]
-        losses.append(e.weight * (each[0] + each[1:].mean()))
-        leads.setdefault(e.cell, []).append(bool(each[0] < -found[0, e.rival]))
-    right = {f"right_{cell}": sum(lead) / len(lead) for cell, lead in leads.items()}
-    return torch.stack(losses).sum() / sum(e.weight for e in flat), right
+        each = found.gather(1, wanted[:, None])[:, 0]
+        others = torch.cat([each[: e.fork], each[e.fork + 1 :]])
+        losses.setdefault(e.honest, []).append(-each[e.fork] - others.mean())
+        odds.append(each[e.fork] - found[e.fork, e.rival])
+        leads.setdefault(e.cell, []).append(bool(odds[-1].detach() > 0))
+    loss = tokens * torch.stack([torch.stack(some).mean() for some in losses.values()]).mean()
+    apart = [
+        odds[truth] + odds[lie]
+        for members in _members(groups)
+        for truth in members
+        for lie in members
+        if flat[truth].honest and not flat[lie].honest
+    ]
+    if apart:
+        loss = loss + nn.functional.softplus(-torch.stack(apart)).mean()
+    return loss, {f"right_{cell}": sum(lead) / len(lead) for cell, lead in leads.items()}
+
+
+def _members(groups: list[list[Example]]) -> Iterator[range]:
+    """The indices of each group's examples among all."""
+    at = 0
+    for group in groups:
+        yield range(at, at + len(group))
+        at += len(group)
 
 
 def _checkpoint(
