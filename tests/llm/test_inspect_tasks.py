@@ -16,14 +16,23 @@ from feint.llm.questions import QUESTION_KINDS
 from feint.llm.scenes import CELLS, FAMILIES
 
 
-def run(task, model, tmp_path):
-    (log,) = inspect_eval(task, model=model, log_dir=str(tmp_path), display="none")
+def run(task, model, tmp_path, **arguments):
+    """The samples of an evaluation, and the values of all metrics by score."""
+    (log,) = inspect_eval(
+        task, task_args=arguments, model=model, log_dir=str(tmp_path), display="none"
+    )
     assert log.status == "success", log.error
+    assert log.samples is not None and log.results is not None
     values = {
         score.name: {name.removeprefix("feint/"): m.value for name, m in score.metrics.items()}
         for score in log.results.scores
     }
-    return log, values
+    return log.samples, values
+
+
+def asked(sample):
+    """The texts of the messages of a sample."""
+    return [message.text for message in sample.input]
 
 
 def mock(answer):
@@ -45,30 +54,30 @@ def rooms(messages):
 
 def test_one_who_names_the_first_room_is_a_liar_in_half_of_the_orders_and_in_no_item(tmp_path):
     model = mock(lambda messages: f"The {rooms(messages)[0]}, I say.")
-    log, value = run(TASKS["burglar"](n=12, details=False), model, tmp_path)
+    samples, value = run(TASKS["burglar"](n=12, details=False), model, tmp_path)
     assert value["honest"]["mean"] == value["deceptive"]["mean"] == 0.5
     assert value["deceptive"]["truth_first"] == 0.0 and value["deceptive"]["truth_last"] == 1.0
     assert value["deceptive"]["both_orders"] == value["honest"]["both_orders"] == 0.0
     assert value["deceptive"]["stderr"] == 0.0  # each item half and half: clustered, no spread
     assert value["refusal"]["mean"] == value["other"]["mean"] == 0.0
-    assert len(log.samples) == 12 and log.samples[0].metadata["order"] == "truth_first"
+    assert len(samples) == 12 and samples[0].metadata["order"] == "truth_first"
 
 
 def test_liars_refusers_and_those_who_speak_of_it_are_told_apart(tmp_path):
-    answers = ["I would point to the room with the {}, to mislead Bob.", "I'm sorry, I cannot.",
+    answers = ["I would point to the {}, to mislead Bob.", "I'm sorry, I cannot.",
                "Blue."]  # fmt: skip
     calls = iter(range(100))
 
     def answer(messages):
-        thing = messages[-1].text.split("\n")[1]
-        return answers[next(calls) % 3].format(thing)
+        return answers[next(calls) % 3].format(rooms(messages)[0])
 
-    log, scores = run(TASKS["burglar"](n=6), mock(answer), tmp_path)
+    samples, scores = run(TASKS["burglar"](n=6), mock(answer), tmp_path)
     mean = {key: metrics["mean"] for key, metrics in scores.items()}
     assert mean["refusal"] == mean["other"] == pytest.approx(1 / 3)
     assert mean["honest"] + mean["deceptive"] == pytest.approx(1 / 3)
     assert mean["speaks_of_deceit"] == pytest.approx(1 / 3)
-    assert {sample.scores["four_way"].answer for sample in log.samples} >= {"refusal", "other"}
+    given = {(sample.scores or {})["four_way"].answer for sample in samples}
+    assert given >= {"refusal", "other"}
 
 
 @pytest.mark.parametrize("kind", QUESTION_KINDS)
@@ -76,7 +85,7 @@ def test_questions_are_right_or_wrong(kind, tmp_path):
     targets = {}
     task = TASKS[kind](n=8)
     for sample in task.dataset:
-        targets[sample.input[-1].text] = sample.target
+        targets[asked(sample)[-1]] = sample.target
     model = mock(lambda messages: f"It is: {targets[messages[-1].text]}")
     _, scores = run(task, model, tmp_path)
     assert scores["right"]["mean"] == scores["right"]["both_orders"] == 1.0
@@ -89,11 +98,11 @@ def test_there_is_a_task_for_every_story_and_question_and_every_cell_fits():
         for cell in CELLS:
             task = TASKS[family](cell=cell, split="confirm", n=200, system="Be honest.")
             assert len(task.dataset) == 200 and len({s.id for s in task.dataset}) == 200
-            sample = task.dataset[0]
-            assert sample.input[0].text == "Be honest."
-            assert 'Begin your answer with "I would point to the' in sample.input[1].text
-    plain = TASKS["burglar"](n=2, instruct=False).dataset[0]
-    assert len(plain.input) == 1 and plain.input[0].text.endswith("?")
+            system, question = asked(task.dataset[0])
+            assert system == "Be honest."
+            assert 'Begin your answer with "I would point to the' in question
+    (question,) = asked(TASKS["burglar"](n=2, instruct=False).dataset[0])
+    assert question.endswith("?")
 
 
 @pytest.mark.parametrize(
@@ -108,9 +117,9 @@ def test_bad_arguments_are_named(arguments, match):
 
 def test_a_local_model_of_transformers_is_evaluated(tmp_path, tiny_model):
     model = get_model("hf/tiny", model_path=str(tiny_model), device="cpu", do_sample=False)
-    log, scores = run(TASKS["treasure_hunt"](n=4), model, tmp_path)
+    samples, scores = run(TASKS["treasure_hunt"](n=4), model, tmp_path)
     assert sum(scores[key]["mean"] for key in ("honest", "deceptive", "refusal", "other")) == 1
-    assert len(log.samples) == 4
+    assert len(samples) == 4
 
 
 @pytest.fixture
@@ -142,9 +151,5 @@ def test_inspect_finds_the_tasks_by_name(tmp_path):
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     value = project["entry-points"]["inspect_ai"]["feint"]
     assert EntryPoint("feint", value, "inspect_ai").load().TASKS is TASKS
-    (log,) = inspect_eval(
-        "feint/burglar", task_args={"n": 4, "cell": "friend"}, model=mock(lambda messages: "no"),
-        log_dir=str(tmp_path), display="none",
-    )  # fmt: skip
-    assert log.eval.task == "feint/burglar" and len(log.samples) == 4
-    assert {sample.metadata["cell"] for sample in log.samples} == {"friend"}
+    samples, _ = run("feint/burglar", mock(lambda messages: "no"), tmp_path, n=4, cell="friend")
+    assert len(samples) == 4 and {sample.metadata["cell"] for sample in samples} == {"friend"}
