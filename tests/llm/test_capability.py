@@ -8,7 +8,6 @@ from feint.llm.capability import (
     divergence,
     harness,
     leakage,
-    most_facts,
     perplexity,
 )
 
@@ -58,11 +57,6 @@ def test_the_gate_reports_all_of_it():
     assert math.isfinite(found["perplexity"])
     assert found["facts"]["n"] == found["open_facts"]["n"] == found["leakage"]["n"] == 6
     assert found["answers"][0]["question"].endswith("?")
-
-
-def test_facts_are_at_most_those_of_a_split():
-    assert most_facts("train", 7) == 6
-    assert 20 < most_facts("train", 10_000) < 10_000
 
 
 def test_text_without_tokens_and_a_missing_harness_are_named():
