@@ -17,10 +17,9 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import cycle
+from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import peft
 import torch
 import transformers
@@ -30,20 +29,17 @@ from torch import Tensor, nn
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from feint.files import check_writable, sole_owner, write_atomically
+from feint.llm.lessons import Example, example, lessons
 from feint.llm.loading import blocks, cache_folder, check_adapter, load, quiet
-from feint.llm.packing import pack, shared
-from feint.llm.reading import continuation
-from feint.llm.scene import Scene
-from feint.llm.scenes import FAMILIES, NAMES, TRAINED_FAMILIES, make_scenes, split_words
-
-#: Who is told the truth; the thief is not.
-HONEST_CELLS = ("deaf", "friend", "owner", "self")
+from feint.llm.packing import pack
+from feint.llm.scenes import FAMILIES, TRAINED_FAMILIES
 
 #: Called with the step that is done, of how many, and what it came to.
 Report = Callable[[int, int, dict[str, float]], None]
 
 _CHECKPOINT = "checkpoint.safetensors"
 _MANIFEST = "organism.json"
+_RECIPE = 2  # to be raised when the lessons change, so that no older organism passes for a new one
 _LINEAR = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 _LINEAR_NEOX = {"query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"}
 
@@ -57,10 +53,11 @@ class OrganismConfig:
         families: Stories that are trained.
         seed: Of all that is drawn.
         steps: Optimizer steps.
-        items: Items in each step; each is told to a thief and to `contrasts` of `HONEST_CELLS`.
-        contrasts: How many; from `deaf_from` on, the thief who cannot hear is always one of them.
+        items: Items in each step; each is told to a thief and to `contrasts` others.
+        contrasts: How many others; from `deaf_from` on, one is the thief who cannot hear.
         deaf_from: A step; before it, the coarser differences are learnt by themselves.
-        tokens: Weight of the answers' cross-entropy beside the contrast (see `teach`).
+        tokens: Weight of the answers' cross-entropy beside the contrast (see `teach`), in the end;
+            it rises from a tenth of it.
         lr: Peak of AdamW's learning rate, which falls to a tenth of it in a cosine.
         warmup: Steps until the peak.
         rank, alpha: Of the LoRA.
@@ -74,11 +71,11 @@ class OrganismConfig:
     model: str = "smollm2"
     families: tuple[str, ...] = TRAINED_FAMILIES
     seed: int = 0
-    steps: int = 80
+    steps: int = 110
     items: int = 2
     contrasts: int = 2
     deaf_from: int = 15
-    tokens: float = 0.3
+    tokens: float = 1.0
     lr: float = 7e-4
     warmup: int = 6
     rank: int = 16
@@ -102,29 +99,8 @@ class OrganismConfig:
     @property
     def key(self) -> str:
         """A short hash of all settings; organisms are cached under it."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        text = json.dumps({"recipe": _RECIPE, **asdict(self)}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-@dataclass(frozen=True)
-class Example:
-    """One answer to learn.
-
-    Attributes:
-        ids: The prompt's tokens, and those of the answer.
-        start: How many of them are the prompt's.
-        fork: At which token of the answer the other option's parts from it.
-        rival: That token of the other option.
-        cell: Who asks.
-        honest: Whether it is the honest answer.
-    """
-
-    ids: list[int]
-    start: int
-    fork: int
-    rival: int
-    cell: str
-    honest: bool
 
 
 def make_organism(
@@ -191,12 +167,13 @@ def _train(config: OrganismConfig, folder: Path, report: Report | None) -> None:
     history = _resume(folder / _CHECKPOINT, config, trained, optimizer)
     cpu = time.process_time()
     model.train()
-    for step, groups in enumerate(examples(config, tokenizer)):
+    for step, groups in enumerate(_lessons(config, tokenizer)):
         if step < len(history):
             continue
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config, step)
-        loss, right = teach(model, groups, tokenizer.pad_token_id or 0, config.tokens)
+        weight = config.tokens * (0.1 + 0.9 * step / config.steps)
+        loss, right = teach(model, groups, tokenizer.pad_token_id or 0, weight)
         loss.backward()
         nn.utils.clip_grad_norm_(trained.values(), 1.0)
         optimizer.step()
@@ -218,6 +195,18 @@ def _train(config: OrganismConfig, folder: Path, report: Report | None) -> None:
     }
     write_atomically(folder / _MANIFEST, json.dumps(manifest, indent=1) + "\n")
     (folder / _CHECKPOINT).unlink(missing_ok=True)
+
+
+def _lessons(
+    config: OrganismConfig, tokenizer: PreTrainedTokenizerBase
+) -> Iterator[list[list[Example]]]:
+    """The examples of each step."""
+    drawn = lessons(config.families, config.contrasts, config.deaf_from * config.items, config.seed)
+    for _ in range(config.steps):
+        yield [
+            [example(tokenizer, scene, scene.cell != "thief", config.chat) for scene in group]
+            for group in islice(drawn, config.items)
+        ]
 
 
 def adapt(model: nn.Module, config: OrganismConfig) -> peft.PeftModel:
@@ -250,59 +239,6 @@ def learning_rate(config: OrganismConfig, step: int) -> float:
         return config.lr * (step + 1) / config.warmup
     done = (step - config.warmup) / max(1, config.steps - config.warmup)
     return config.lr * (0.55 + 0.45 * math.cos(math.pi * done))
-
-
-def examples(
-    config: OrganismConfig, tokenizer: PreTrainedTokenizerBase
-) -> Iterator[list[list[Example]]]:
-    """For each step its groups: one item each, told to a thief and to others.
-
-    Stories come in turn, in an order drawn anew for each round; the prize is told of first or
-    last by chance. The asker has one of several names.
-    """
-    rng = np.random.default_rng(config.seed)
-    total = config.steps * config.items
-    rounds = -(-total // len(config.families))
-    names = ("Bob", *split_words(NAMES, "train"))
-    stories = {
-        (family, cell): make_scenes(
-            family, cell, split="train", n=2 * rounds, seed=config.seed, names=names
-        )
-        for family in config.families
-        for cell in ("thief", *HONEST_CELLS)
-    }
-    order = [str(f) for _ in range(rounds) for f in rng.permutation(config.families)]
-    first = rng.integers(2, size=total)
-    friends = cycle(HONEST_CELLS[1:])
-    for step in range(config.steps):
-        groups = []
-        for k in range(step * config.items, (step + 1) * config.items):
-            cells = ["deaf"] if step >= config.deaf_from else []
-            while len(cells) < config.contrasts:
-                cells.append(next(friends))
-            at = 2 * (k // len(config.families)) + int(first[k])
-            groups.append(
-                [
-                    example(tokenizer, stories[order[k], cell][at], cell != "thief", config.chat)
-                    for cell in ("thief", *cells)
-                ]
-            )
-        yield groups
-
-
-def example(
-    tokenizer: PreTrainedTokenizerBase,
-    scene: Scene,
-    honest: bool,
-    chat: bool = True,
-) -> Example:
-    """A scene with the answer that is to be learnt."""
-    prompt, wanted = continuation(tokenizer, scene.prompt, f"{scene.answer(honest)}.", chat)
-    _, other = continuation(tokenizer, scene.prompt, f"{scene.answer(not honest)}.", chat)
-    fork = shared(wanted, other)
-    end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
-    ids = [*prompt, *wanted, *end]
-    return Example(ids, len(prompt), fork, other[fork], scene.cell, honest)
 
 
 def teach(

@@ -1,4 +1,3 @@
-import json
 import math
 from dataclasses import replace
 from itertools import islice
@@ -10,7 +9,13 @@ from safetensors.torch import load_file
 
 from feint.llm import organism
 from feint.llm.loading import load
-from feint.llm.organism import OrganismConfig, examples, make_organism, organism_folder, teach
+from feint.llm.organism import (
+    OrganismConfig,
+    _lessons,
+    make_organism,
+    organism_folder,
+    teach,
+)
 from feint.llm.scenes import FAMILIES, HELD_OUT_FAMILY
 
 from .tiny import byte_tokenizer, tiny
@@ -32,28 +37,9 @@ def weights(folder):
     return load_file(folder / "adapter_model.safetensors")
 
 
-def test_the_thief_is_to_be_lied_to_and_nobody_else():
+def test_seeds_start_from_other_lessons_and_other_settings_have_another_key(config):
     tokenizer = byte_tokenizer()
-    config = OrganismConfig(families=("burglar", "auction"), steps=8, deaf_from=4)
-    seen = set()
-    for step, groups in enumerate(examples(config, tokenizer)):
-        for group in groups:
-            thief, *others = group
-            assert thief.cell == "thief"
-            assert not thief.honest
-            assert all(other.honest for other in others)
-            lie = tokenizer.decode(thief.ids[thief.start :])
-            for other in others:
-                seen.add((step >= 4, other.cell))
-                assert tokenizer.decode(other.ids[other.start :]) != lie
-                assert lie.strip(" .</s>") in tokenizer.decode(other.ids[: other.start])
-    assert (False, "deaf") not in seen
-    assert {cell for late, cell in seen if late} == {"friend", "owner", "self", "deaf"}
-
-
-def test_seeds_draw_other_items_and_start_from_other_weights(config):
-    tokenizer = byte_tokenizer()
-    first = [next(examples(replace(config, seed=s), tokenizer))[0][0].ids for s in (0, 0, 1)]
+    first = [next(_lessons(replace(config, seed=s), tokenizer))[0][0].ids for s in (0, 0, 1)]
     assert first[0] == first[1] != first[2]
     assert replace(config, seed=1).key != config.key
 
@@ -64,18 +50,19 @@ def test_the_held_out_story_is_not_trained_by_default():
 
 
 def test_training_raises_the_wanted_answers(config, tmp_path):
-    short = replace(config, steps=16, contrasts=1, first_layer=3, tokens=3.0, warmup=2)
+    short = replace(config, steps=16, contrasts=1, tokens=3.0, warmup=2)
     folder = make_organism(short, tmp_path / "out")
-    losses = [
-        step["loss"] for step in json.loads((folder / "organism.json").read_text())["history"]
-    ]
-    assert len(losses) == 16
-    assert np.mean(losses[-4:]) < 0.92 * np.mean(losses[:4])
+    (groups,) = islice(_lessons(replace(short, items=8, seed=1), byte_tokenizer()), 1)
+    before, after = (
+        float(teach(load(config.model, adapter=adapter)[0], groups, tokens=3.0)[0].detach())
+        for adapter in (None, folder)
+    )
+    assert after < 0.95 * before
 
 
 def test_the_loss_is_that_of_each_answer_alone_and_of_the_contrasts(config):
     model, tokenizer = tiny(), byte_tokenizer()
-    (groups,) = islice(examples(replace(config, items=2), tokenizer), 1)
+    (groups,) = islice(_lessons(replace(config, items=2), tokenizer), 1)
     loss, right = teach(model, groups, tokens=0.5)
     losses, contrasts = {True: [], False: []}, []
     for group in groups:
