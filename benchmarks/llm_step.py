@@ -5,8 +5,8 @@
     python benchmarks/llm_step.py --table      the table of what is stored
 
 The yardstick is what one writes first: two full forwards with a hook, gradient through both sides,
-the same adapters, no more padding than needed. All ways take turns, and their gradients are compared
-(those of directed ways with two full forwards that are directed as well). Results go to
+the same adapters, no more padding than needed. All ways take turns, and their gradients are
+compared (those of directed ways with two full forwards that are directed as well). Results go to
 `benchmarks/results/llm_step.json`, with a table in `llm_step.md` beside it.
 """
 

@@ -284,10 +284,18 @@ def o_proj_name(model: nn.Module, layer: int) -> str:
     Raises:
         ValueError: If there is no such layer, or it has no projection of a known name.
     """
-    block = blocks(model)[check_layer(model, layer)]
+    return name_of(model, o_proj(blocks(model)[check_layer(model, layer)]))
+
+
+def o_proj(block: nn.Module) -> nn.Module:
+    """A block's attention output projection.
+
+    Raises:
+        ValueError: If it has none of a known name.
+    """
     for name in _O_PROJ:
         try:
-            return name_of(model, block.get_submodule(name))
+            return block.get_submodule(name)
         except AttributeError:
             continue
     raise ValueError(
