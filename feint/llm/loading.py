@@ -44,7 +44,8 @@ def load(
         adapter: A folder with a LoRA adapter of peft, or several: each is put on the model with all
             before it merged.
         merge: Merge the last adapter too; else the model comes as a `PeftModel` with it, frozen.
-        device: Where to; `None` takes a GPU if there is one.
+        device: Where to; `None` takes this process's GPU, if there is one. Under FSDP the model is
+            placed when it is sharded, and not here.
         load_in_4bit: Quantise the weights to NF4 with double quantisation on loading; needs a GPU
             and the package bitsandbytes.
 
@@ -61,7 +62,7 @@ def load(
         )
     for folder in adapters:
         check_adapter(folder)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = device or _own_device()
     options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True}
     if load_in_4bit:
         options |= {"quantization_config": _nf4(dtype), "device_map": {"": device}}
@@ -69,13 +70,24 @@ def load(
     with _one_line(f"cannot load the model {str(model)!r}"), quiet():
         tokenizer = AutoTokenizer.from_pretrained(where)
         loaded: Any = AutoModelForCausalLM.from_pretrained(where, **options)
-        if not load_in_4bit:
+        if not (load_in_4bit or under_fsdp()):
             loaded = loaded.to(device)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     for k, folder in enumerate(adapters):
         loaded = _with_adapter(loaded, folder, merge or k + 1 < len(adapters))
     return loaded.eval(), tokenizer
+
+
+def under_fsdp() -> bool:
+    """Whether `accelerate launch` started this process to shard its model."""
+    return os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true")
+
+
+def _own_device() -> str:
+    if under_fsdp() or not torch.cuda.is_available():
+        return "cpu"
+    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
 
 
 def _folder_or_id(model: str | Path) -> str | Path:

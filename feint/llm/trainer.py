@@ -22,6 +22,7 @@ from feint.llm.checkpoints import (
     write_checkpoint,
 )
 from feint.llm.guards import Guards
+from feint.llm.loading import under_fsdp
 from feint.llm.objective import TextOverlap
 from feint.llm.partial import PAD
 from feint.llm.recipes import TuneConfig
@@ -182,7 +183,9 @@ class SOOTrainer(Trainer):
     def end_of_step(self) -> None:
         """Record the step that is done; called by the callback."""
         names = list(self._micro[0])
-        mean = torch.tensor([[m[n] for n in names] for m in self._micro], dtype=torch.float64).mean(0)
+        mean = torch.tensor([[m[n] for n in names] for m in self._micro], dtype=torch.float64).mean(
+            0
+        )
         if self.args.world_size > 1:
             mean = cast(Tensor, self.accelerator.reduce(mean.to(self.args.device), "mean"))
         self.history.append(dict(zip(names, mean.tolist(), strict=True)))
@@ -276,7 +279,7 @@ class _Arguments(TrainingArguments):
 
 
 def _arguments(config: TuneConfig, objective: TextOverlap, folder: Path) -> TrainingArguments:
-    on_cpu = next(objective.parameters()).device.type == "cpu"
+    on_cpu = next(objective.parameters()).device.type == "cpu" and not under_fsdp()
     args = _Arguments(
         output_dir=str(folder),
         max_steps=config.steps,

@@ -255,7 +255,7 @@ def _same(out: Path, found: dict[str, Any], what: dict[str, Any]) -> None:
                 f"{out} holds a run with {name}={old.get(name)!r}, not {new[name]!r}; choose "
                 f"another folder, or remove that one"
             )
-    if found.get("model") != what["model"]:
+    if what["model"] and found.get("model") != what["model"]:
         raise ValueError(f"{out} holds a run of another model; choose another folder")
 
 

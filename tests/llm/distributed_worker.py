@@ -12,9 +12,10 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 
+from feint.llm.guards import Guards
 from feint.llm.loading import blocks
 from feint.llm.tune import tune
-from tests.llm.test_distributed import CONFIG, RUN, batch, objective
+from tests.llm.test_distributed import CONFIG, RUN, batch, guarded, objective
 from tests.llm.test_tune import MATERIAL
 from tests.llm.tiny import byte_tokenizer, tiny
 
@@ -40,12 +41,16 @@ def fsdp(rank: int) -> dict[str, torch.Tensor]:
     assert isinstance(one, FSDPModule)
     assert all(isinstance(p, DTensor) for p in one.parameters())
     one(run=one.hold)
+    guards = Guards(one, *guarded())
+    guards.run = lambda measure: one(run=measure)
+    guards.read(0)
     one(**halved(rank))["loss"].backward()
     found = {}
     for name, p in one.named_parameters():
         if p.grad is not None:
             assert isinstance(p.grad, DTensor)
             found[name] = p.grad.full_tensor()
+    found["perplexity"] = torch.tensor(guards.history[0].perplexity)
     return found
 
 
