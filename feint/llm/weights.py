@@ -81,14 +81,14 @@ def _targets(model: nn.Module, config: TuneConfig, layers: range) -> list[str]:
         )
     if not found:
         raise ValueError(
-            f"of lora_targets {config.lora_targets} none is below what is compared; raise layer, or "
-            f"lower lora_layers"
+            f"of lora_targets {config.lora_targets} none is below what is compared; raise layer, "
+            f"or lower lora_layers"
         )
     return found
 
 
 def trained_weights(model: nn.Module) -> dict[str, Tensor]:
-    """The weights that are trained, by name, whole and on the CPU; of FSDP all processes must ask."""
+    """The weights that are trained, by name, whole, on the CPU; of FSDP all processes must ask."""
     found = {}
     for name, p in model.named_parameters():
         if p.requires_grad:
