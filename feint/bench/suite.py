@@ -23,8 +23,8 @@
     per_scenario.room_signal = { soo = { coef = 0.5 } }
 
     [[arm]]
-    key = "sham_l2"                  # stands for sham_l2_x0_1, sham_l2_x1 and sham_l2_x10, which
-    doses = [0.1, 1.0, 10.0]         # have this as the setting `dose_factor`
+    key = "sham_l2"                  # stands for sham_l2_x0_1, sham_l2 and sham_l2_x10, which have
+    doses = [0.1, 1.0, 10.0]         # this as the setting `dose_factor`
     ...
 
 Settings are the job's business. Those of the arm for the scenario win over the arm's, those over
@@ -380,19 +380,20 @@ def _at_all_doses(arms: Any) -> Any:
         )
         if not numbers or not doses or len(set(doses)) < len(doses):
             raise ValueError(f"arm[{key}].doses: got {doses!r}; takes different numbers above 0")
-        found += [
-            merge(
-                entry,
-                {
-                    "key": f"{key}_x{dose:g}".replace(".", "_"),
-                    "title": f"{entry.get('title', key)}, {dose:g}x dose",
-                    "family": key,
-                    "settings": {"dose_factor": float(dose)},
-                },
-            )
-            for dose in doses
-        ]
+        found += [_at_dose(entry, float(dose)) for dose in doses]
     return found
+
+
+def _at_dose(entry: Settings, dose: float) -> Settings:
+    """An arm at a dose; at 1 it is the arm without doses, so that neither needs running twice."""
+    key = entry.get("key")
+    changed: Settings = {"title": f"{entry.get('title', key)}, {dose:g}x dose", "family": key}
+    if dose != 1.0:
+        changed |= {
+            "key": f"{key}_x{dose:g}".replace(".", "_"),
+            "settings": {"dose_factor": dose},
+        }
+    return merge(entry, changed)
 
 
 def merge(*tables: Settings) -> Settings:
