@@ -23,6 +23,11 @@
     per_scenario.room_signal = { soo = { coef = 0.5 } }
 
     [[arm]]
+    key = "base"                     # run for the first seed only; arms of all seeds may need it
+    once = true
+    ...
+
+    [[arm]]
     key = "sham_l2"                  # stands for sham_l2_x0_1, sham_l2 and sham_l2_x10, which have
     doses = [0.1, 1.0, 10.0]         # this as the setting `dose_factor`
     ...
@@ -147,6 +152,7 @@ class Scenario(_Entry):
 class Arm(_Entry):
     """A method of a suite: key, title, role, the arms it needs, where it runs, and settings.
 
+    `once` says that it is run for the first seed only, for which it then stands in for all.
     `family` is the key of the entry that stood for it and its like at other doses; its own if none.
     """
 
@@ -155,6 +161,7 @@ class Arm(_Entry):
     role: Role
     needs: tuple[Key, ...] = ()
     scenarios: tuple[Key, ...] | None = None
+    once: bool = False
     settings: Settings = {}
     per_scenario: dict[Key, Settings] = {}
     family: Key = ""
@@ -325,10 +332,15 @@ class Suite(_Entry):
     def runs(self) -> list[RunSpec]:
         """Every run, each after those that it needs."""
         specs: dict[str, RunSpec] = {}
+        first = self.seeds[0]
+        once = {arm.key for arm in self.arms if arm.once}
         for scenario in self.scenarios:
             for arm in _order([a for a in self.arms if a.runs_on(scenario.key)], scenario.key):
-                for seed in self.seeds:
-                    needs = tuple(f"{scenario.key}/{need}/seed{seed}" for need in arm.needs)
+                for seed in self.seeds[:1] if arm.once else self.seeds:
+                    needs = tuple(
+                        f"{scenario.key}/{need}/seed{first if need in once else seed}"
+                        for need in arm.needs
+                    )
                     spec = RunSpec(
                         suite=self.name,
                         scenario=scenario.key,

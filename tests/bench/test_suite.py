@@ -1,6 +1,7 @@
 """Suites: from TOML to runs."""
 
 import copy
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +245,14 @@ def test_an_arm_stands_for_itself_at_several_doses():
     settings = by_id(suite)["hill/sham_x10/seed0"].settings
     assert settings == {"scale": 1.0, "soo": {"sham": "l2"}, "dose_factor": 10.0}
     assert Suite.from_dict(suite.to_dict()).runs() == suite.runs()
+
+
+def test_an_arm_that_is_run_once_stands_in_for_all_seeds():
+    data = tomllib.loads(TOML) | {"seeds": [3, 4]}
+    data["arm"][0]["once"] = True
+    runs = by_id(Suite.from_dict(data))
+    assert "lure/deceptive/seed3" in runs and "lure/deceptive/seed4" not in runs
+    assert runs["lure/tuned/seed4"].needs == ("lure/deceptive/seed3",)
 
 
 @pytest.mark.parametrize("doses", [[], [1, 1], [0], ["1"], 3, [True], [float("inf")]])
