@@ -1,6 +1,5 @@
 """What the recipes tell a reader to type, typed."""
 
-import importlib.util
 import os
 import re
 import shlex
