@@ -29,7 +29,7 @@ def share(cell: str, label: str) -> Measure:
 
     def measure(payload: dict[str, Any]) -> float | None:
         found = payload["cells"].get(cell)
-        return None if found is None else found["labels"][label]["estimate"]
+        return None if found is None else found["choice"][label]["rate"]
 
     return measure
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from feint.bench import page, plots
-from feint.bench.analysis import ScenarioSummary, Study
+from feint.bench.analysis import ScenarioSummary, Study, analyse
 from feint.bench.claims import Claim
 from feint.bench.results import RunResult
 from feint.bench.rl import CHECKPOINT, EVALUATION_SEED
@@ -35,6 +35,19 @@ _VERDICTS = {
     "unchanged": "under 25 % of the gap closed, and nothing lost",
     "partial": "anything between",
 }
+
+
+def show(suite: Suite, results: list[RunResult], out: Path | None, markdown: bool) -> None:
+    """Print the tables, and write the report into `out`, if given."""
+    study = analyse(suite, results)
+    page_path = None if out is None else write_report(suite, results, study, out)
+    if markdown:
+        print(as_markdown(study))
+    else:
+        console = Console()
+        print_report(study, console if console.is_terminal else Console(width=200))
+    if page_path is not None:
+        print(f"results, plots, films and the report are in {out}; open {page_path}")
 
 
 def write_report(suite: Suite, results: list[RunResult], study: Study, out: Path) -> Path:
@@ -81,19 +94,20 @@ def write_report(suite: Suite, results: list[RunResult], study: Study, out: Path
 def print_report(study: Study, console: Console) -> None:
     """The tables and claims, on a terminal."""
     for summary in study.scenarios:
-        _print_sheet(scenario_sheet(summary), console)
-        _print_claims(summary.claims, console)
+        print_sheet(scenario_sheet(summary), console)
+        print_claims(summary.claims, console)
     for sheet in suite_sheets(study):
-        _print_sheet(sheet, console)
+        print_sheet(sheet, console)
         console.print()
     if len(study.scenarios) > 1:
         console.print("[bold]All scenarios[/]")
-        _print_claims(study.claims, console)
+        print_claims(study.claims, console)
     for line in gaps_in(study):
         console.print(line, highlight=False)
 
 
-def _print_sheet(sheet: Sheet, console: Console) -> None:
+def print_sheet(sheet: Sheet, console: Console) -> None:
+    """A table on a terminal."""
     table = Table(title=sheet.title, title_justify="left", title_style="bold")
     for column in sheet.columns:
         table.add_column(column, overflow="fold")
@@ -102,7 +116,8 @@ def _print_sheet(sheet: Sheet, console: Console) -> None:
     console.print(table)
 
 
-def _print_claims(claims: Iterable[Claim], console: Console) -> None:
+def print_claims(claims: Iterable[Claim], console: Console) -> None:
+    """Claims on a terminal, each with whether it holds."""
     for claim in claims:
         mark = "[green]holds[/]" if claim.holds else "[red]does not hold[/]"
         console.print(f"  {mark}: {claim.text}", highlight=False)
@@ -113,11 +128,11 @@ def as_markdown(study: Study) -> str:
     """The same tables and claims in Markdown, for README and docs."""
     lines = []
     for summary in study.scenarios:
-        lines += [*_sheet_lines(scenario_sheet(summary)), *_claim_lines(summary.claims), ""]
+        lines += [*_sheet_lines(scenario_sheet(summary)), *claim_lines(summary.claims), ""]
     for sheet in suite_sheets(study):
         lines += _sheet_lines(sheet)
     if len(study.scenarios) > 1:
-        lines += ["**All scenarios**", "", *_claim_lines(study.claims), ""]
+        lines += ["**All scenarios**", "", *claim_lines(study.claims), ""]
     return "\n".join([*lines, *gaps_in(study)])
 
 
@@ -126,7 +141,8 @@ def _sheet_lines(sheet: Sheet) -> list[str]:
     return [f"**{sheet.title}**", "", rows[0], "|" + "---|" * len(sheet.columns), *rows[1:], ""]
 
 
-def _claim_lines(claims: Iterable[Claim]) -> list[str]:
+def claim_lines(claims: Iterable[Claim]) -> list[str]:
+    """Claims in Markdown."""
     return [f"- {'holds' if c.holds else '**does not hold**'}: {c.text}" for c in claims]
 
 
