@@ -448,7 +448,7 @@ def test_a_wording_that_will_not_do_is_refused_with_the_place(tmp_path, old, new
 @pytest.mark.parametrize(
     ("kwargs", "match"),
     [
-        ({"wording": "nowhere.toml"}, "cannot read 'nowhere.toml'.*one of burglar, escape_room"),
+        ({"wording": "nowhere.toml"}, "cannot read 'nowhere.toml'.*one of auction, burglar"),
         ({"wording": 3}, "wording must be a path"),
         ({"edits": "name"}, "edits must be a list of names"),
         ({"edits": ["colour"]}, "edits must be among name, objective, action, got 'colour'"),

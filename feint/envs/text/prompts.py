@@ -12,7 +12,7 @@ import numpy as np
 
 from feint.envs.room_signal.dynamics import ALLY, CONTEXTS, RIVAL, SELF
 from feint.envs.room_signal.layout import Layout
-from feint.envs.text.wording import Wording
+from feint.envs.text.wording import Wording, fill
 
 #: What the nuisance inputs choose: the phrasing; the names of rooms 0 and 1; the things; which room
 #: is told of first and which is asked for first; the detail.
@@ -219,8 +219,7 @@ def _filled(template: str, slots: dict[str, str], *axes: tuple[str, Sequence[str
     out = np.empty(tuple(len(words) for _, words in axes), object)
     for at in np.ndindex(*out.shape):
         chosen = {slot: words[k] for (slot, words), k in zip(axes, at, strict=True)}
-        text = template.format(**slots, **chosen)
-        out[at] = text[0].upper() + text[1:]
+        out[at] = fill(template, slots | chosen)
     return out
 
 

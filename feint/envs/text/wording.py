@@ -6,6 +6,11 @@ and whatever else `[edits]` defines; `{room}` and `{thing}` in what the rooms ho
 costly thing with "the", in goals and in what the receiver reads; `{first}` and `{second}`, the
 rooms in the order of the question. Where a sentence depends on the context it is a table of
 `self`, `ally` and `rival`; where it does not, one string will do.
+
+Three keys are optional. `place` is what the rooms are called ("room"). `[asker.owner]` and
+`[asker.kind]`, each with a `scene` and a `goal`, are others who ask; the games do not use them.
+`base` names another wording, and makes the file an addition to it: its lists are put after those
+of the base, its sentences in place of them.
 """
 
 import string
@@ -37,6 +42,8 @@ _RECEIVER = {
     "waiting": ((), ()),
     "ask": (("first", "second"), ("first", "second")),
 }
+_ASKER = {"scene": ((), ()), "goal": (("prize",), ("prize",))}
+ASKERS = ("owner", "kind")
 _LISTS = {"rooms": 2, "costly": 1, "details": 2}
 
 
@@ -54,6 +61,8 @@ class Wording:
         ears: what is said about the other's hearing, by context; `deaf`: a rival that cannot hear.
         extra: `door` and `trap`.
         receiver: sentences of the receiver's prompt by name.
+        place: what one of the rooms is called.
+        askers: `scene` and `goal` of others who ask, by name in `ASKERS`; those that the file has.
     """
 
     rooms: tuple[str, ...]
@@ -66,6 +75,8 @@ class Wording:
     deaf: str
     extra: dict[str, str]
     receiver: dict[str, str]
+    place: str
+    askers: dict[str, dict[str, str]]
 
     @classmethod
     def load(cls, path: str | Path) -> "Wording":
@@ -74,21 +85,19 @@ class Wording:
         Raises:
             ValueError: naming the file, the key and what is wrong with it.
         """
-        if not isinstance(path, str | Path):
-            raise ValueError(f"wording must be a path or one of our names, got {path!r}")
-        ours = FOLDER / f"{path}.toml"
-        file = ours if ours.is_file() else Path(path)
-        try:
-            data = tomllib.loads(file.read_text("utf-8"))
-        except OSError as error:
-            known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.toml")))
-            raise ValueError(
-                f"wording: cannot read {str(path)!r} ({error.strerror}); pass a file, or one of "
-                f"{known}"
-            ) from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"wording: {file} is no TOML: {error}") from error
-        return _Reader(str(file)).read(data)
+        return cls.from_dict(*_table(path))
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], where: str) -> "Wording":
+        """Check what a file would hold; `where` names it in errors.
+
+        Raises:
+            ValueError: naming `where`, the key and what is wrong with it.
+        """
+        reader = _Reader(where)
+        if not isinstance(data, dict):
+            raise reader.fail(f"must be a table of keys, got {type(data).__name__}")
+        return reader.read(_on_its_base(data, ()))
 
     def slots(self, edits: Sequence[str]) -> dict[str, str]:
         """The words for each slot of `[edits]`, with those named in `edits` edited.
@@ -104,6 +113,49 @@ class Wording:
         return {key: words[key in edits] for key, words in self.edits.items()}
 
 
+def fill(template: str, slots: dict[str, str]) -> str:
+    """A sentence: `template` with its slots filled and a capital at its beginning."""
+    text = template.format(**slots)
+    return text[0].upper() + text[1:]
+
+
+def _table(path: str | Path) -> tuple[dict[str, Any], str]:
+    """What a file holds, unchecked, and its name."""
+    if not isinstance(path, str | Path):
+        raise ValueError(f"wording must be a path or one of our names, got {path!r}")
+    ours = FOLDER / f"{path}.toml"
+    file = ours if ours.is_file() else Path(path)
+    try:
+        return tomllib.loads(file.read_text("utf-8")), str(file)
+    except OSError as error:
+        known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.toml")))
+        raise ValueError(
+            f"wording: cannot read {str(path)!r} ({error.strerror}); pass a file, or one of {known}"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"wording: {file} is no TOML: {error}") from error
+
+
+def _on_its_base(data: dict[str, Any], seen: tuple[Any, ...]) -> dict[str, Any]:
+    """`data` put after, or in place of, what its `base` holds."""
+    data = dict(data)
+    base = data.pop("base", None)
+    if base is None:
+        return data
+    if base in seen:
+        raise ValueError(f"wording: {base!r} is its own base")
+    whole = _on_its_base(_table(base)[0], (*seen, base))
+    for key, value in data.items():
+        old = whole.get(key)
+        if isinstance(old, list) and isinstance(value, list):
+            whole[key] = old + value
+        elif isinstance(old, dict) and isinstance(value, dict):
+            whole[key] = old | value
+        else:
+            whole[key] = value
+    return whole
+
+
 class _Reader:
     """Turns the TOML of one file into a `Wording`, or says what is wrong with it."""
 
@@ -115,8 +167,9 @@ class _Reader:
         return ValueError(f"wording {self.file}: {what}")
 
     def read(self, data: dict[str, Any]) -> Wording:
-        wanted = {*_LISTS, "cheap", "edits", "ears", "extra", "receiver", "phrasing"}
-        self.keys("the file", data, wanted, optional={"cheap"})
+        optional = {"cheap", "place", "asker"}
+        wanted = {*_LISTS, "edits", "ears", "extra", "receiver", "phrasing", *optional}
+        self.keys("the file", data, wanted, optional)
         self.keys("edits", data["edits"], {"name"}, open_=True)
         edits = {key: self.words(f"edits.{key}", value) for key, value in data["edits"].items()}
         if bad := [
@@ -137,6 +190,8 @@ class _Reader:
         self.keys("ears", data["ears"], {*CONTEXTS, "deaf"})
         plain = {key: ((), ()) for key in (*CONTEXTS, "deaf")}
         ears = self.sentences("ears", data["ears"], plain)
+        asker = data.get("asker", {})
+        self.keys("asker", asker, set(ASKERS), ASKERS)
         return Wording(
             rooms=lists["rooms"],
             cheap=cheap,
@@ -148,6 +203,8 @@ class _Reader:
             deaf=ears["deaf"],
             extra=self.sentences("extra", data["extra"], _EXTRA),
             receiver=self.sentences("receiver", data["receiver"], _RECEIVER),
+            place=self.words("place", [data.get("place", "room")])[0],
+            askers={key: self.sentences(f"asker.{key}", asker[key], _ASKER) for key in asker},
         )
 
     def keys(
