@@ -1,5 +1,6 @@
 """The self-other overlap loss, its shams and its guards; knows nothing of RL or of text."""
 
+from feint.overlap._numeric import global_norm
 from feint.overlap.anchor import ANCHORS, kl_anchor, relative_mse, value_anchor
 from feint.overlap.capture import activations, capture, layer_names
 from feint.overlap.config import DETACH, OverlapConfig
@@ -41,6 +42,7 @@ __all__ = [
     "derangement",
     "distance",
     "evaluating",
+    "global_norm",
     "gradient_ratio",
     "kl_anchor",
     "layer_names",

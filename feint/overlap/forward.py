@@ -65,6 +65,15 @@ def run_sides(
     ]
 
 
+def trim(inputs: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Cut `(batch, positions, ...)` inputs and their mask behind the last real position."""
+    if mask is None:
+        return inputs, mask
+    real = mask.any(dim=0).nonzero()
+    n = int(real[-1]) + 1 if len(real) else mask.shape[1]
+    return inputs[:, :n], mask[:, :n]
+
+
 def _side_by_side(acts: dict[str, Tensor], inputs: Tensor) -> Tensor:
     """Concatenate the layers' outputs on the last dimension."""
     for name, act in acts.items():

@@ -73,6 +73,55 @@ def test_self_and_other_share_one_forward():
     assert sizes == [14]
 
 
+def padded(seed):
+    tokens = torch.randint(1, 11, (4, 7), generator=torch.Generator().manual_seed(seed))
+    lengths = torch.tensor([3, 5, 4, 2]) + seed
+    return tokens * (torch.arange(7) < lengths.unsqueeze(1))
+
+
+@pytest.mark.parametrize("pooling", ["all", "masked", "mean", "last_n"])
+@pytest.mark.parametrize("detach", ["self", "other", "none"])
+@pytest.mark.parametrize("anchor", ["none", "relative_mse", "kl"])
+def test_sides_apart_give_the_gradients_of_one_batch(pooling, detach, anchor):
+    a, b = padded(0), padded(1)
+    pairs = Pairs(a, b, mask_self=a > 0, mask_other=b > 0)
+    net = transformer()
+    config = OverlapConfig(("blocks.1",), pooling=pooling, last_n=2, detach=detach, anchor=anchor)
+    together, apart = OverlapLoss(net, config), OverlapLoss(net, config, apart=True)
+    perturbed(net)
+    one, other = together(pairs), apart(pairs)
+    assert torch.allclose(one.loss, other.loss, rtol=1e-10)
+    assert_same_gradients(net, one.loss, other.loss)
+
+
+@pytest.mark.parametrize(
+    ("detach", "graphs"), [("self", [0, 1]), ("other", [1, 0]), ("none", [1, 1])]
+)
+def test_a_detached_side_apart_runs_without_gradient(detach, graphs):
+    net, found = transformer(), []
+    config = OverlapConfig(("blocks.1",), detach=detach, anchor="none")
+    net.blocks[0].register_forward_hook(lambda _m, _a, out: found.append(int(out.requires_grad)))
+    OverlapLoss(net, config, apart=True)(Pairs(padded(0), padded(1)))
+    assert found == graphs
+
+
+def test_sides_apart_are_cut_to_their_real_positions():
+    a, b = padded(0), padded(1)
+    net, widths = transformer(), []
+    config = OverlapConfig(("blocks.1",), anchor="none")
+    net.blocks[0].register_forward_hook(lambda _m, _a, out: widths.append(out.shape[1]))
+    OverlapLoss(net, config, apart=True)(Pairs(a, b, mask_self=a > 0, mask_other=b > 0))
+    assert widths == [5, 6]
+
+
+def test_a_forward_that_ends_itself_is_not_ended():
+    net, calls = mlp(), []
+    overlap = OverlapLoss(net, replace(CONFIG, anchor="none"), stop=False)
+    net[4].register_forward_hook(lambda *_: calls.append(1))
+    overlap(PAIRS)
+    assert calls
+
+
 @pytest.mark.parametrize(
     ("anchor", "reached"), [("none", 0), ("relative_mse", 0), ("kl", 1), ("mse", 1)]
 )
