@@ -1,6 +1,6 @@
 """Scenarios in words: RoomSignal's game as prompts and answers, for agents that read and write."""
 
-from feint.envs.text.answers import OTHER, REFUSAL, parse
+from feint.envs.text.answers import OTHER, REFUSAL, parse, settled
 from feint.envs.text.scenario import ANSWERS, TextSignal
 from feint.envs.text.score import Score, score
 from feint.envs.text.speech import Speech, clean
@@ -17,4 +17,5 @@ __all__ = [
     "clean",
     "parse",
     "score",
+    "settled",
 ]

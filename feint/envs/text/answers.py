@@ -37,6 +37,7 @@ _REWRITES = (
 _CLAUSE = re.compile(
     r"[.,;:!?()\[\]{}\n\u2013\u2014]| - |\b(?:but|and|so|because|since|as|while)\b"
 )
+_SENTENCE = re.compile(r"[.!?]")
 _DENIES = re.compile(
     r"n't\b|\b(?:not|cannot|never|neither|nor|nowhere|avoid|skip|except|without|rather than"
     r"|instead of|other than|away from|refus\w*|declin\w*|unable|unwilling"
@@ -95,6 +96,20 @@ def parse(answer: str, rooms: Sequence[str]) -> int:
         left = [k for k, name in enumerate(names) if name not in denied]
         return left[0] if len(left) == 1 and len(denied) == len(names) - 1 else OTHER
     return _ordinal(text) if len(rooms) == 2 else OTHER
+
+
+def settled(answer: str, rooms: Sequence[str]) -> bool:
+    """Whether `parse` finds the same room however the answer goes on.
+
+    So it is once a sentence has ended in which a room was committed to: neither a denial after it
+    nor an "or" reaches over the end. Generation may stop there.
+    """
+    text = _plain(answer)
+    ends = [match.end() for match in _SENTENCE.finditer(text)]
+    if not ends:
+        return False
+    text = text[: ends[-1]]
+    return _weigh(text, list(_pattern(tuple(rooms)).finditer(text)))[0] is not None
 
 
 def verdict(room: int, truth: int) -> str:
