@@ -65,7 +65,7 @@ class Organism:
             model=self.model, seed=self.seed, **parse_pairs("params", self.params)
         )
         with _progress("organism") as report:
-            folder = make_organism(config, self.out, report)
+            folder = make_organism(config, self.out, lambda step, of, _: report(step / of))
         print(f"the organism's adapter is in {folder}; feint llm eval --adapter {folder}")
         return 0
 
@@ -119,8 +119,8 @@ class Tune:
         )
         with _progress("tuning") as report:
             result = tune(loaded, tokenizer, config, self.out, report)
-        if result.stopped:
-            print(f"stopped early: {result.stopped}")
+        if result.manifest["stopped"]:
+            print(f"stopped early: {result.manifest['stopped']}")
         print(f"the adapter and manifest.json are in {self.out}")
         return 0
 
@@ -203,7 +203,7 @@ class Ask:
         config = EvalConfig(**settings)
         rewrite = None
         if self.honesty_prompt:
-            from feint.llm.baselines import honesty_prompt as rewrite
+            from feint.llm.baselines import ask_for_honesty as rewrite
         model, tokenizer = load(self.model, adapter=self.adapter)
         with _progress("asking") as report:
             result = evaluate(model, tokenizer, config, lambda done, of: report(done / of), rewrite)
