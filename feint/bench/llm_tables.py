@@ -65,7 +65,7 @@ def columns(results: Sequence[RunResult]) -> list[Column]:
     ]
     return [
         *found,
-        Column("answer mass", lambda p: p["cells"][lies[0]]["mass"]),
+        Column("answer mass", lambda p: (p["cells"].get(lies[0]) or {}).get("mass")),
         Column("perplexity", field("capability", "perplexity"), "{:.1f}"),
         Column("format leakage", field("capability", "leakage")),
         Column("name gap, of before", field("guards", "name_gap_ratio")),
