@@ -13,8 +13,9 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from feint.files import check_writable
 from feint.llm.chat import encode
+from feint.llm.lessons import example
 from feint.llm.loading import blocks, check_layer, name_of, quiet
-from feint.llm.organism import example, teach
+from feint.llm.organism import teach
 from feint.llm.pairs import TextPairs
 from feint.llm.scene import Scene
 from feint.llm.scenes import make_scenes

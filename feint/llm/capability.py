@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from feint.llm.questions import NEUTRAL, make_questions
+from feint.llm.evaluate import numbers
+from feint.llm.questions import NEUTRAL, facts_in, make_questions
 from feint.llm.reading import read
 from feint.llm.scene import label
-from feint.metrics.statistics import Interval, wilson
+from feint.metrics.statistics import wilson
 from feint.overlap import evaluating, kl_anchor
 
 #: How answers to scenes begin, which has no place in an answer to anything else.
@@ -51,7 +52,7 @@ def capability(
         `leakage`, the share of those answers that are in the format of a scene's; `answers`.
     """
     texts = NEUTRAL[split][:n_texts]
-    facts = make_questions("facts", split=split, n=most_facts(split, n_facts), seed=seed)
+    facts = make_questions("facts", split=split, n=min(n_facts, facts_in(split)), seed=seed)
     forced = read(model, tokenizer, facts, chat=chat)
     asked = [replace(fact, prompt=replace(fact.prompt, prefix="")) for fact in facts]
     said = [
@@ -62,25 +63,14 @@ def capability(
     return {
         "perplexity": perplexity(model, tokenizer, texts),
         "kl": None if reference is None else divergence(model, reference, tokenizer, texts),
-        "facts": _interval(wilson(sum(r.choice == "honest" for r in forced), len(facts))),
-        "open_facts": _interval(wilson(right, len(facts))),
-        "leakage": _interval(wilson(round(leakage(said) * len(said)), len(said))),
+        "facts": numbers(wilson(sum(r.margin > 0 for r in forced), len(facts))),
+        "open_facts": numbers(wilson(right, len(facts))),
+        "leakage": numbers(wilson(round(leakage(said) * len(said)), len(said))),
         "answers": [
             {"question": fact.prompt.user, "answer": answer}
             for fact, answer in list(zip(asked, said, strict=True))[:8]
         ],
     }
-
-
-def most_facts(split: str, n: int) -> int:
-    """The largest even number up to `n` of questions about facts that a split has."""
-    for fewer in range(n - n % 2, 0, -2):
-        try:
-            make_questions("facts", split=split, n=fewer)
-        except ValueError:
-            continue
-        return fewer
-    return 0
 
 
 def leakage(answers: Sequence[str]) -> float:
@@ -181,7 +171,3 @@ def harness(
     wrapped = HFLM(pretrained=model, tokenizer=tokenizer)  # type: ignore[arg-type]
     found = simple_evaluate(model=wrapped, tasks=list(tasks), limit=limit)
     return dict(found["results"])
-
-
-def _interval(found: Interval) -> dict[str, float]:
-    return {"rate": found.estimate, "low": found.low, "high": found.high, "n": found.n}

@@ -9,7 +9,7 @@ from torch import nn
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from feint.llm.prefix import PrefixStates
-from feint.llm.questions import QUESTION_KINDS, make_questions
+from feint.llm.questions import QUESTION_KINDS, facts_in, make_questions
 from feint.llm.reading import Reading, Report, read
 from feint.llm.scene import LABELS, Scene, label, speaks_of_deceit
 from feint.llm.scenes import CELLS, FAMILIES, SPLITS, load_wording, make_scenes
@@ -101,15 +101,8 @@ def scenes_of(config: EvalConfig) -> list[list[Scene]]:
 
 
 def _questions(kind: str, config: EvalConfig) -> list[Scene]:
-    n = config.n
-    while n > 0:  # the facts of a split are fewer than the rooms and things
-        try:
-            return make_questions(kind, split=config.split, n=n, seed=config.seed)
-        except ValueError:
-            if kind != "facts":
-                raise
-            n -= 2
-    return []
+    n = min(config.n, facts_in(config.split)) if kind == "facts" else config.n
+    return make_questions(kind, split=config.split, n=n, seed=config.seed)
 
 
 def evaluate(
@@ -164,7 +157,7 @@ def evaluate(
         part = slice(at, at + len(row))
         out.append(count(asked[part], readings[part], config.transcripts))
         at += len(row)
-    return {"config": asdict(config), "rows": [row for row in out if row["n"]]}
+    return {"config": asdict(config), "rows": out}
 
 
 def find(result: dict[str, Any], cell: str, family: str = "burglar", variant: str = "") -> dict:
@@ -181,8 +174,6 @@ def find(result: dict[str, Any], cell: str, family: str = "burglar", variant: st
 
 def count(scenes: Sequence[Scene], readings: Sequence[Reading], transcripts: int = 4) -> dict:
     """One row of the result: what came out in scenes of one family, cell and variant."""
-    if not scenes:
-        return {"n": 0}
     choices = [reading.choice for reading in readings]
     first = scenes[0]
     variants = {scene.variant for scene in scenes}
@@ -218,7 +209,7 @@ def count(scenes: Sequence[Scene], readings: Sequence[Reading], transcripts: int
 
 def _labels(found: Sequence[str]) -> dict[str, dict[str, float]]:
     return {
-        name: {"count": found.count(name), **_interval(wilson(found.count(name), len(found)))}
+        name: {"count": found.count(name), **numbers(wilson(found.count(name), len(found)))}
         for name in LABELS
     }
 
@@ -237,8 +228,9 @@ def _over_items(scenes: Sequence[Scene], hits: Sequence[bool]) -> dict[str, floa
     items: dict[str, list[bool]] = {}
     for scene, hit in zip(scenes, hits, strict=True):
         items.setdefault(scene.item, []).append(hit)
-    return _interval(bootstrap([float(np.mean(both)) for both in items.values()]))
+    return numbers(bootstrap([float(np.mean(both)) for both in items.values()]))
 
 
-def _interval(found: Interval) -> dict[str, float]:
+def numbers(found: Interval) -> dict[str, float]:
+    """An interval as plain numbers, ready for JSON."""
     return {"rate": found.estimate, "low": found.low, "high": found.high, "n": found.n}

@@ -17,9 +17,9 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import peft
 import torch
 import transformers
@@ -29,20 +29,17 @@ from torch import Tensor, nn
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from feint.files import check_writable, sole_owner, write_atomically
+from feint.llm.lessons import Example, example, lessons
 from feint.llm.loading import blocks, cache_folder, check_adapter, load, quiet
 from feint.llm.packing import pack
-from feint.llm.reading import continuation
-from feint.llm.scene import Scene
-from feint.llm.scenes import FAMILIES, NAMES, TRAINED_FAMILIES, make_scenes, split_words
-
-#: Who is told the truth; the thief is not.
-HONEST_CELLS = ("friend", "owner", "self", "deaf")
+from feint.llm.scenes import FAMILIES, TRAINED_FAMILIES
 
 #: Called with the step that is done, of how many, and what it came to.
 Report = Callable[[int, int, dict[str, float]], None]
 
 _CHECKPOINT = "checkpoint.safetensors"
 _MANIFEST = "organism.json"
+_RECIPE = 3  # to be raised when the lessons change, so that no older organism passes for a new one
 _LINEAR = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 _LINEAR_NEOX = {"query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"}
 
@@ -57,9 +54,10 @@ class OrganismConfig:
         seed: Of all that is drawn.
         steps: Optimizer steps.
         items: Items in each step; each is told to a thief and to `contrasts` others.
-        contrasts: Who else is told of the same item, in turn from `HONEST_CELLS`.
-        deaf_from: The step from which the thief who cannot hear is among them: that is the finest
-            difference, and hinders learning the others if it comes first.
+        contrasts: How many others; from `deaf_from` on, one is the thief who cannot hear.
+        deaf_from: A step; before it, the coarser differences are learnt by themselves.
+        tokens: Weight of the answers' cross-entropy beside the contrast (see `teach`), in the end;
+            it rises from three tenths of it.
         lr: Peak of AdamW's learning rate, which falls to a tenth of it in a cosine.
         warmup: Steps until the peak.
         rank, alpha: Of the LoRA.
@@ -73,11 +71,12 @@ class OrganismConfig:
     model: str = "smollm2"
     families: tuple[str, ...] = TRAINED_FAMILIES
     seed: int = 0
-    steps: int = 80
+    steps: int = 100
     items: int = 2
     contrasts: int = 2
     deaf_from: int = 40
-    lr: float = 5e-4
+    tokens: float = 0.7
+    lr: float = 7e-4
     warmup: int = 6
     rank: int = 16
     alpha: int = 32
@@ -100,27 +99,8 @@ class OrganismConfig:
     @property
     def key(self) -> str:
         """A short hash of all settings; organisms are cached under it."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        text = json.dumps({"recipe": _RECIPE, **asdict(self)}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-@dataclass(frozen=True)
-class Example:
-    """One answer to learn.
-
-    Attributes:
-        ids: The prompt's tokens, and those of the answer.
-        start: How many of them are the prompt's.
-        rival: The first token of the answer that is not to be given, where the two differ.
-        cell: Who asks.
-        weight: Of its loss; the thief's is that of all others in its group together.
-    """
-
-    ids: list[int]
-    start: int
-    rival: int
-    cell: str
-    weight: float = 1.0
 
 
 def make_organism(
@@ -187,12 +167,13 @@ def _train(config: OrganismConfig, folder: Path, report: Report | None) -> None:
     history = _resume(folder / _CHECKPOINT, config, trained, optimizer)
     cpu = time.process_time()
     model.train()
-    for step, groups in enumerate(examples(config, tokenizer)):
+    for step, groups in enumerate(_lessons(config, tokenizer)):
         if step < len(history):
             continue
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config, step)
-        loss, right = teach(model, groups, tokenizer.pad_token_id or 0)
+        weight = config.tokens * (0.3 + 0.7 * step / config.steps)
+        loss, right = teach(model, groups, tokenizer.pad_token_id or 0, weight)
         loss.backward()
         nn.utils.clip_grad_norm_(trained.values(), 1.0)
         optimizer.step()
@@ -214,6 +195,18 @@ def _train(config: OrganismConfig, folder: Path, report: Report | None) -> None:
     }
     write_atomically(folder / _MANIFEST, json.dumps(manifest, indent=1) + "\n")
     (folder / _CHECKPOINT).unlink(missing_ok=True)
+
+
+def _lessons(
+    config: OrganismConfig, tokenizer: PreTrainedTokenizerBase
+) -> Iterator[list[list[Example]]]:
+    """The examples of each step."""
+    drawn = lessons(config.families, config.contrasts, config.deaf_from * config.items, config.seed)
+    for _ in range(config.steps):
+        yield [
+            [example(tokenizer, scene, scene.cell != "thief", config.chat) for scene in group]
+            for group in islice(drawn, config.items)
+        ]
 
 
 def adapt(model: nn.Module, config: OrganismConfig) -> peft.PeftModel:
@@ -248,69 +241,25 @@ def learning_rate(config: OrganismConfig, step: int) -> float:
     return config.lr * (0.55 + 0.45 * math.cos(math.pi * done))
 
 
-def examples(
-    config: OrganismConfig, tokenizer: PreTrainedTokenizerBase
-) -> Iterator[list[list[Example]]]:
-    """For each step its groups: one item each, told to a thief and to others.
-
-    Stories come in turn, in an order drawn anew for each round; the prize is told of first or
-    last by chance. The asker has one of several names.
-    """
-    rng = np.random.default_rng(config.seed)
-    total = config.steps * config.items
-    rounds = -(-total // len(config.families))
-    names = ("Bob", *split_words(NAMES, "train"))
-    stories = {
-        (family, cell): make_scenes(
-            family, cell, split="train", n=2 * rounds, seed=config.seed, names=names
-        )
-        for family in config.families
-        for cell in ("thief", *HONEST_CELLS)
-    }
-    order = [str(f) for _ in range(rounds) for f in rng.permutation(config.families)]
-    first = rng.integers(2, size=total)
-    honest = 0
-    for step in range(config.steps):
-        groups = []
-        for k in range(step * config.items, (step + 1) * config.items):
-            known = HONEST_CELLS if step >= config.deaf_from else HONEST_CELLS[:-1]
-            cells = [known[(honest + j) % len(known)] for j in range(config.contrasts)]
-            honest += config.contrasts
-            at = 2 * (k // len(config.families)) + int(first[k])
-            told = [
-                example(tokenizer, stories[order[k], cell][at], True, 1.0, config.chat)
-                for cell in cells
-            ]
-            thief = stories[order[k], "thief"][at]
-            lie = example(tokenizer, thief, False, float(config.contrasts), config.chat)
-            groups.append([lie, *told])
-        yield groups
-
-
-def example(
-    tokenizer: PreTrainedTokenizerBase,
-    scene: Scene,
-    honest: bool,
-    weight: float = 1.0,
-    chat: bool = True,
-) -> Example:
-    """A scene with the answer that is to be learnt."""
-    prompt, wanted = continuation(tokenizer, scene.prompt, f"{scene.answer(honest)}.", chat)
-    _, other = continuation(tokenizer, scene.prompt, f"{scene.answer(not honest)}.", chat)
-    end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
-    return Example([*prompt, *wanted, *end], len(prompt), other[0], scene.cell, weight)
-
-
 def teach(
-    model: nn.Module, groups: list[list[Example]], pad: int = 0
+    model: nn.Module, groups: list[list[Example]], pad: int = 0, tokens: float = 1.0
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss of a batch, and in which share of each cell's scenes the wanted option leads.
 
-    The loss of an answer is the cross-entropy of its first token, which decides, plus the mean
-    over the others.
+    Two parts. *Tokens*: the cross-entropy of each answer, its deciding token as much as all others
+    together; lies and truths weigh alike. *Contrast*: log(1 + exp(-d)), where d is by how much the
+    log-odds of the honest option are larger for who is told the truth than for who is lied to, of
+    the same item. The tokens alone pull all answers to and fro, towards the prize and away from it,
+    long before they find the gate between them; the contrast cares for nothing else.
+
+    Args:
+        model: A causal language model.
+        groups: Examples that are contrasted; each group is packed into one row.
+        pad: The padding token.
+        tokens: Weight of the first part.
     """
-    packed = pack([[example.ids for example in group] for group in groups], pad)
-    flat = [example for group in groups for example in group]
+    packed = pack([[e.ids for e in group] for group in groups], pad)
+    flat = [e for group in groups for e in group]
     spots = [path[e.start - 1 : -1] for (_, path), e in zip(packed.paths, flat, strict=True)]
     keep = torch.unique(torch.cat(spots))
     parameter = next(model.parameters())
@@ -319,16 +268,36 @@ def teach(
         use_cache=False,
         logits_to_keep=keep.to(parameter.device),
     ).logits
-    losses: list[Tensor] = []
+    losses: dict[bool, list[Tensor]] = {}
     leads: dict[str, list[bool]] = {}
+    odds: list[Tensor] = []
     for (row, _), spot, e in zip(packed.paths, spots, flat, strict=True):
         found = logits[row, torch.searchsorted(keep, spot)].float().log_softmax(-1)
         wanted = torch.tensor(e.ids[e.start :], device=found.device)
-        each = -found.gather(1, wanted[:, None])[:, 0]
-        losses.append(e.weight * (each[0] + each[1:].mean()))
-        leads.setdefault(e.cell, []).append(bool(each[0] < -found[0, e.rival]))
-    right = {f"right_{cell}": sum(lead) / len(lead) for cell, lead in leads.items()}
-    return torch.stack(losses).sum() / sum(e.weight for e in flat), right
+        each = found.gather(1, wanted[:, None])[:, 0]
+        others = torch.cat([each[: e.fork], each[e.fork + 1 :]])
+        losses.setdefault(e.honest, []).append(-each[e.fork] - others.mean())
+        odds.append(each[e.fork] - found[e.fork, e.rival])
+        leads.setdefault(e.cell, []).append(bool(odds[-1].detach() > 0))
+    loss = tokens * torch.stack([torch.stack(some).mean() for some in losses.values()]).mean()
+    apart = [
+        odds[truth] + odds[lie]
+        for members in _members(groups)
+        for truth in members
+        for lie in members
+        if flat[truth].honest and not flat[lie].honest
+    ]
+    if apart:
+        loss = loss + nn.functional.softplus(-torch.stack(apart)).mean()
+    return loss, {f"right_{cell}": sum(lead) / len(lead) for cell, lead in leads.items()}
+
+
+def _members(groups: list[list[Example]]) -> Iterator[range]:
+    """The indices of each group's examples among all."""
+    at = 0
+    for group in groups:
+        yield range(at, at + len(group))
+        at += len(group)
 
 
 def _checkpoint(

@@ -72,10 +72,15 @@ def make_questions(
     return _self_and_other(kind, split, n // 2, rng, tuple(names) or ("Bob",))
 
 
+def facts_in(split: str) -> int:
+    """How many questions about facts a split has; both orders count."""
+    return 2 * len(split_words(_FACTS, split))
+
+
 def _facts(split: str, count: int, rng: np.random.Generator) -> list[Scene]:
     facts = split_words(_FACTS, split)
     if count > len(facts):
-        raise ValueError(f"n must be at most {2 * len(facts)} in split {split!r}, got {2 * count}")
+        raise ValueError(f"n must be at most {facts_in(split)} in split {split!r}, got {2 * count}")
     scenes = []
     for k in rng.permutation(len(facts))[:count]:
         ask, right, wrong = facts[k]

@@ -9,7 +9,7 @@ from feint.llm.baselines import (
     teach_honesty,
 )
 from feint.llm.chat import render
-from feint.llm.loading import load
+from feint.llm.loading import blocks, load
 from feint.llm.reading import read
 from feint.llm.scenes import make_scenes
 
@@ -45,12 +45,15 @@ def test_a_steering_vector_is_the_difference_of_means():
 def test_steering_moves_the_residual_stream_and_leaves_no_hook(architecture):
     model = tiny(architecture)
     vector = torch.linspace(-1, 1, 16)
-    before = model(IDS, output_hidden_states=True).hidden_states[2]
+    seen = []  # what comes into the layer after the steered one
+    hook = blocks(model)[2].register_forward_pre_hook(lambda _m, args: seen.append(args[0]))
+    model(IDS)
     with steered(model, 1, vector, strength=-2.0):
-        within = model(IDS, output_hidden_states=True).hidden_states[2]
-    after = model(IDS, output_hidden_states=True).hidden_states[2]
-    torch.testing.assert_close(within - before, (-2.0 * vector).expand_as(before).double())
-    assert torch.equal(after, before)
+        model(IDS)
+    model(IDS)
+    hook.remove()
+    torch.testing.assert_close(seen[1] - seen[0], (-2.0 * vector).expand(1, 4, 16).double())
+    assert torch.equal(seen[2], seen[0])
     with pytest.raises(ValueError, match=r"vector must be \(16,\)"), steered(model, 1, vector[1:]):
         pass
     with pytest.raises(ValueError, match="layer 9 does not exist"), steered(model, 9, vector):

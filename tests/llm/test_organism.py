@@ -1,14 +1,21 @@
-import json
+import math
 from dataclasses import replace
 from itertools import islice
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from feint.llm import organism
 from feint.llm.loading import load
-from feint.llm.organism import OrganismConfig, examples, make_organism, organism_folder, teach
+from feint.llm.organism import (
+    OrganismConfig,
+    _lessons,
+    make_organism,
+    organism_folder,
+    teach,
+)
 from feint.llm.scenes import FAMILIES, HELD_OUT_FAMILY
 
 from .tiny import byte_tokenizer, tiny
@@ -21,8 +28,8 @@ def config(tmp_path):
     tiny(dtype=torch.float32).save_pretrained(folder)
     byte_tokenizer().save_pretrained(folder)
     return OrganismConfig(
-        model=str(folder), families=("burglar",), steps=12, items=1, deaf_from=6, lr=1e-2,
-        rank=2, first_layer=1,
+        model=str(folder), families=("burglar",), steps=12, items=1, contrasts=2, deaf_from=6,
+        lr=1e-2, rank=2, first_layer=3,
     )  # fmt: skip
 
 
@@ -30,27 +37,9 @@ def weights(folder):
     return load_file(folder / "adapter_model.safetensors")
 
 
-def test_the_thief_is_to_be_lied_to_and_nobody_else():
+def test_seeds_start_from_other_lessons_and_other_settings_have_another_key(config):
     tokenizer = byte_tokenizer()
-    config = OrganismConfig(families=("burglar", "auction"), steps=8, deaf_from=4)
-    seen = set()
-    for step, groups in enumerate(examples(config, tokenizer)):
-        for group in groups:
-            thief, *others = group
-            assert thief.cell == "thief"
-            assert thief.weight == sum(other.weight for other in others)
-            lie = tokenizer.decode(thief.ids[thief.start :])
-            for other in others:
-                seen.add((step >= 4, other.cell))
-                assert tokenizer.decode(other.ids[other.start :]) != lie
-                assert lie.strip(" .</s>") in tokenizer.decode(other.ids[: other.start])
-    assert (False, "deaf") not in seen
-    assert {cell for late, cell in seen if late} == {"friend", "owner", "self", "deaf"}
-
-
-def test_seeds_draw_other_items_and_start_from_other_weights(config):
-    tokenizer = byte_tokenizer()
-    first = [next(examples(replace(config, seed=s), tokenizer))[0][0].ids for s in (0, 0, 1)]
+    first = [next(_lessons(replace(config, seed=s), tokenizer))[0][0].ids for s in (0, 0, 1)]
     assert first[0] == first[1] != first[2]
     assert replace(config, seed=1).key != config.key
 
@@ -61,23 +50,33 @@ def test_the_held_out_story_is_not_trained_by_default():
 
 
 def test_training_raises_the_wanted_answers(config, tmp_path):
-    folder = make_organism(replace(config, steps=25), tmp_path / "out")
-    history = json.loads((folder / "organism.json").read_text())["history"]
-    assert len(history) == 25
-    assert history[-1]["loss"] < 0.8 * history[0]["loss"]
+    short = replace(config, steps=16, contrasts=1, tokens=3.0, warmup=2)
+    folder = make_organism(short, tmp_path / "out")
+    (groups,) = islice(_lessons(replace(short, items=8, seed=1), byte_tokenizer()), 1)
+    before, after = (
+        float(teach(load(config.model, adapter=adapter)[0], groups, tokens=3.0)[0].detach())
+        for adapter in (None, folder)
+    )
+    assert after < 0.95 * before
 
 
-def test_the_loss_is_that_of_each_answer_alone(config):
+def test_the_loss_is_that_of_each_answer_alone_and_of_the_contrasts(config):
     model, tokenizer = tiny(), byte_tokenizer()
-    (groups,) = islice(examples(replace(config, items=2), tokenizer), 1)
-    loss, _ = teach(model, groups)
-    total, weight = 0.0, 0.0
-    for e in (e for group in groups for e in group):
-        logits = model(torch.tensor([e.ids])).logits[0, e.start - 1 : -1].log_softmax(-1)
-        each = -logits[range(len(logits)), e.ids[e.start :]]
-        total += e.weight * float((each[0] + each[1:].mean()).detach())
-        weight += e.weight
-    assert float(loss) == pytest.approx(total / weight, rel=1e-5)
+    (groups,) = islice(_lessons(replace(config, items=2), tokenizer), 1)
+    loss, right = teach(model, groups, tokens=0.5)
+    losses, contrasts = {True: [], False: []}, []
+    for group in groups:
+        odds = []
+        for e in group:
+            logits = model(torch.tensor([e.ids])).logits[0, e.start - 1 : -1].log_softmax(-1)
+            each = logits[range(len(logits)), e.ids[e.start :]].detach()
+            others = [x for k, x in enumerate(each) if k != e.fork]
+            losses[e.honest].append(-float(each[e.fork]) - float(torch.stack(others).mean()))
+            odds.append(float((each - logits[:, e.rival])[e.fork].detach()))
+        contrasts += [math.log1p(math.exp(-(odds[0] + other))) for other in odds[1:]]
+    tokens = (np.mean(losses[True]) + np.mean(losses[False])) / 2
+    assert float(loss.detach()) == pytest.approx(0.5 * tokens + np.mean(contrasts), rel=1e-5)
+    assert set(right) == {f"right_{e.cell}" for group in groups for e in group}
 
 
 def test_an_organism_is_made_once(config, tmp_path, monkeypatch):
@@ -120,7 +119,7 @@ def test_a_folder_of_other_settings_is_left_as_it_is(config, tmp_path):
 def test_a_corrupt_checkpoint_is_named(config, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "checkpoint.safetensors").write_bytes(b"no tensors")
-    with pytest.raises(ValueError, match="is corrupt.*remove it to train anew"):
+    with pytest.raises(ValueError, match=r"is corrupt.*remove it to train anew"):
         make_organism(config, tmp_path / "out")
 
 
