@@ -390,9 +390,10 @@ class RoomSignal(Scenario):
     def _advance(self, actions: np.ndarray, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         state, rounds, turns = self.state, self.params.rounds, self.params.turns
         # With an external receiver, rounds end whose sender has spoken before this step.
-        told = (state.message != NONE) & (state.reached == NONE)
-        ready = active & told if self.two_steps else active.copy()
-        speaks = active & ~ready if self.two_steps else active
+        ready, speaks = active.copy(), active
+        if self.two_steps:
+            ready &= (state.message != NONE) & (state.reached == NONE)
+            speaks = active & ~ready
         if rounds > 1:
             dynamics.next_round(state, self.clock, self.params, np.flatnonzero(speaks))
         np.copyto(state.message, self._moves("sender_0", actions), where=speaks)
