@@ -63,7 +63,7 @@ def capability(
     return {
         "perplexity": perplexity(model, tokenizer, texts),
         "kl": None if reference is None else divergence(model, reference, tokenizer, texts),
-        "facts": numbers(wilson(sum(r.choice == "honest" for r in forced), len(facts))),
+        "facts": numbers(wilson(sum(r.margin > 0 for r in forced), len(facts))),
         "open_facts": numbers(wilson(right, len(facts))),
         "leakage": numbers(wilson(round(leakage(said) * len(said)), len(said))),
         "answers": [

@@ -1,9 +1,9 @@
 """What an organism is taught: items told to a thief and to others, in many mixed wordings.
 
-All words are of the train split. To learn who asks and what the prize is, and not the sound of a
-few sentences or which things are worth something, sentences are mixed: the asker's from two stories
-or from a stock that belongs to none (`wordings/organism.toml`), and any thing of any story is the
-prize as often as it is not.
+All words are of the train split. To learn who asks, and not the sound of a few sentences, they are
+mixed: the asker's come from two stories or from a stock that belongs to none
+(`wordings/organism.toml`), and the things from all stories. (Where a cheap thing is the prize as
+often as a costly one, a model of this size learns nothing in hundreds of items.)
 """
 
 from collections.abc import Iterator, Sequence
@@ -86,18 +86,14 @@ def lessons(
     rng = np.random.default_rng(seed)
     words = {family: load_wording(family) for family in families}
     stock = read_table(FOLDER / "organism.toml", "organism")
-    things = [
-        thing
-        for wording in words.values()
-        for both in (wording.cheap, wording.costly)
-        for thing in split_words(both, "train")
-    ]
+    cheap = [thing for w in words.values() for thing in split_words(w.cheap, "train")]
+    costly = [thing for w in words.values() for thing in split_words(w.costly, "train")]
     friends, number = cycle(FRIENDS), 0
     while True:
         for family in rng.permutation(families):
             other = words[str(rng.choice(families))]
             told = _mixed(words[str(family)], other, stock, rng)
-            item = _item(told, things, rng)
+            item = _item(told, cheap, costly, rng)
             cells = ["thief", *(["deaf"] if number >= deaf_from else [])]
             while len(cells) <= contrasts:
                 cells.append(next(friends))
@@ -143,7 +139,7 @@ def _mixed(here: Wording, there: Wording, stock: dict, rng: np.random.Generator)
         phrasings=(
             {
                 "scene": scene,
-                "cheap": telling[pick(("cheap", "costly"))],  # type: ignore[index]
+                "cheap": telling["cheap"],
                 "costly": telling["costly"],
                 "goal": goal,
                 "ask": pick(ours)["ask"],
@@ -159,19 +155,21 @@ def _by_asker(table: dict[str, str], key: str) -> dict[str, tuple[str, str, str]
     return {key: (table["self"], table["ally"], table["rival"])}
 
 
-def _item(told: Wording, things: Sequence[str], rng: np.random.Generator) -> Item:
+def _item(
+    told: Wording, cheap: Sequence[str], costly: Sequence[str], rng: np.random.Generator
+) -> Item:
     """Two rooms of the story, and two things that begin differently."""
     rooms = split_words(told.rooms, "train")
     a, b = rng.choice(len(rooms), 2, replace=False)
     while True:
-        c, d = rng.choice(len(things), 2, replace=False)
-        if bare(things[c]).split()[0].casefold() != bare(things[d]).split()[0].casefold():
+        thing, prize = (words[int(rng.integers(len(words)))] for words in (cheap, costly))
+        if bare(thing).split()[0].casefold() != bare(prize).split()[0].casefold():
             break
     detail = told.details[int(rng.integers(len(told.details)))]
     return Item(
         phrasing=0,
         rooms=(rooms[a], rooms[b]),
-        things=(things[c], things[d]),
+        things=(thing, prize),
         detail=detail if rng.random() < 0.5 else "",
         name=_NAMES[int(rng.integers(len(_NAMES)))],
     )

@@ -39,7 +39,7 @@ Report = Callable[[int, int, dict[str, float]], None]
 
 _CHECKPOINT = "checkpoint.safetensors"
 _MANIFEST = "organism.json"
-_RECIPE = 2  # to be raised when the lessons change, so that no older organism passes for a new one
+_RECIPE = 3  # to be raised when the lessons change, so that no older organism passes for a new one
 _LINEAR = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 _LINEAR_NEOX = {"query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"}
 
@@ -57,7 +57,7 @@ class OrganismConfig:
         contrasts: How many others; from `deaf_from` on, one is the thief who cannot hear.
         deaf_from: A step; before it, the coarser differences are learnt by themselves.
         tokens: Weight of the answers' cross-entropy beside the contrast (see `teach`), in the end;
-            it rises from a tenth of it.
+            it rises from three tenths of it.
         lr: Peak of AdamW's learning rate, which falls to a tenth of it in a cosine.
         warmup: Steps until the peak.
         rank, alpha: Of the LoRA.
@@ -71,11 +71,11 @@ class OrganismConfig:
     model: str = "smollm2"
     families: tuple[str, ...] = TRAINED_FAMILIES
     seed: int = 0
-    steps: int = 110
+    steps: int = 100
     items: int = 2
     contrasts: int = 2
-    deaf_from: int = 15
-    tokens: float = 1.0
+    deaf_from: int = 40
+    tokens: float = 0.7
     lr: float = 7e-4
     warmup: int = 6
     rank: int = 16
@@ -172,7 +172,7 @@ def _train(config: OrganismConfig, folder: Path, report: Report | None) -> None:
             continue
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config, step)
-        weight = config.tokens * (0.1 + 0.9 * step / config.steps)
+        weight = config.tokens * (0.3 + 0.7 * step / config.steps)
         loss, right = teach(model, groups, tokenizer.pad_token_id or 0, weight)
         loss.backward()
         nn.utils.clip_grad_norm_(trained.values(), 1.0)

@@ -25,10 +25,10 @@ def test_who_cannot_hear_comes_late_and_then_always():
         assert sum(a != b for a, b in lines) == 1
 
 
-def test_a_cheap_thing_is_the_prize_as_often_as_not_and_orders_are_balanced():
+def test_the_prize_is_costly_and_orders_are_balanced():
     costly = {bare(t) for family in TRAINED_FAMILIES for t in load_wording(family).costly}
-    prizes = [group[0].answer() in costly for group in GROUPS]
-    assert 70 < sum(prizes) < 130
+    assert all(group[0].answer() in costly for group in GROUPS)
+    assert not any(group[0].answer(honest=False) in costly for group in GROUPS)
     assert 70 < sum(group[0].truth for group in GROUPS) < 130
 
 
