@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from feint.files import write_atomically
-from feint.llm.loading import blocks, check_adapter, name_of, unwrapped
+from feint.llm.loading import blocks, check_adapter, name_of, quiet, unwrapped
 from feint.llm.recipes import TuneConfig
 
 _SAMPLES = 64  # values of each weight that its fingerprint is made of
@@ -47,7 +47,7 @@ def make_trainable(model: Any, config: TuneConfig) -> Any:
         target_modules=_targets(model, config, layers),
         task_type="CAUSAL_LM",
     )
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), quiet():
         torch.manual_seed(config.seed)
         return get_peft_model(model, lora)
 
