@@ -7,7 +7,8 @@
 The yardstick is what one writes first: two full forwards with a hook, gradient through both sides,
 the same adapters, no more padding than needed. All ways take turns, and their gradients are
 compared (those of directed ways with two full forwards that are directed as well). Results go to
-`benchmarks/results/llm_step.json`, with a table in `llm_step.md` beside it.
+`benchmarks/results/llm_step.json`, with a table in `llm_step.md` beside it. What an interrupted run
+has measured is not measured again.
 """
 
 import argparse
@@ -224,56 +225,57 @@ def pairs_of(tokenizer: Any, form: str, chat: bool, n: int) -> tuple[Tensor, Ten
     return rows[:n], rows[n:]
 
 
-def steps(model: Any, tokenizer: Any, rounds: int) -> list[Group]:
-    """All groups of the small model."""
-    bench, found = Bench(model, rounds), []
-    depth = len(blocks(model))
+def plan(tokenizer: Any, depth: int) -> list[dict[str, Any]]:
+    """The groups of the small model: arguments of `Bench.group`."""
+    found: list[dict[str, Any]] = []
     scenes = pairs_of(tokenizer, "scene", True, PAIRS)
     for share in DEPTHS:
         config = replace(BASE, layer=share)
-        judged = share == 0.57
+        last, judged = config.layer_of(depth), share == 0.57
+        ways = [("both sides", {}, 1.5 if judged else None)]
+        if judged:
+            ways.append(("both sides in one batch", {"together": True}, None))
+        ways.append(("directed", {"detach": "self"}, 2.0 if judged else None))
         found.append(
-            bench.group(
-                f"scenes, layer {config.layer_of(depth)}, adapters 0 to {config.layer_of(depth)}",
-                config,
-                scenes,
-                [
-                    ("both sides", {}, 1.5 if judged else None),
-                    *([("both sides in one batch", {"together": True}, None)] if judged else []),
-                    ("directed", {"detach": "self"}, 2.0 if judged else None),
-                ],
-            )
-        )
-        last = config.layer_of(depth)
+            {"name": f"scenes, layer {last}, adapters 0 to {last}", "config": config,
+             "sides": scenes, "ways": ways}
+        )  # fmt: skip
+        ways = [
+            ("directed", {"detach": "self", "prefix_cache": False}, None),
+            ("directed, prefix cached", {"detach": "self"}, 5.0 if judged else None),
+        ]
         found.append(
-            bench.group(
-                f"scenes, layer {last}, adapters {last - 3} to {last}",
-                replace(config, lora_span=4),
-                scenes,
-                [
-                    ("directed", {"detach": "self", "prefix_cache": False}, None),
-                    ("directed, prefix cached", {"detach": "self"}, 5.0 if judged else None),
-                ],
-            )
-        )
+            {"name": f"scenes, layer {last}, adapters {last - 3} to {last}",
+             "config": replace(config, lora_span=4), "sides": scenes, "ways": ways}
+        )  # fmt: skip
     config = replace(BASE, layer=0.57)
     for form, target in (("fragment", 6.0), ("scene", 3.0)):
         sides = pairs_of(tokenizer, form, False, PAIRS)
-        length = int((sides[0] != PAD).sum() + (sides[1] != PAD).sum()) // (2 * PAIRS)
-        for what, adapted in (("0 to 17", None), ("of the recipe", RECIPES["feint"].lora_span)):
-            found.append(
-                bench.group(
-                    f"{form}s of {length} tokens, layer 17, adapters {what}",
-                    replace(config, lora_span=adapted),
-                    sides,
-                    [
-                        ("both sides", {}, None),
-                        ("directed", {"detach": "self"}, target),
-                    ],
-                    baseline_width=128,
-                )
+        length = sum(int((side != PAD).sum()) for side in sides) // (2 * PAIRS)
+        for span in (None, RECIPES["feint"].lora_span):
+            adapted = config.layer_of(depth) - (
+                config.layer_of(depth) if span is None else span - 1
             )
+            name = (
+                f"{form}s of {length} tokens, layer {config.layer_of(depth)}, adapters {adapted} up"
+            )
+            ways = [("both sides", {}, None), ("directed", {"detach": "self"}, target)]
+            found.append(
+                {"name": name, "config": replace(config, lora_span=span), "sides": sides,
+                 "ways": ways, "baseline_width": 128}
+            )  # fmt: skip
     return found
+
+
+def steps(model: Any, tokenizer: Any, rounds: int, part: Path) -> list[dict[str, Any]]:
+    """Measure all groups of the small model; those in the file `part` are not measured again."""
+    done: dict[str, Any] = json.loads(part.read_text()) if part.exists() else {}
+    bench = Bench(model, rounds)
+    for group in plan(tokenizer, len(blocks(model))):
+        if group["name"] not in done:
+            done[group["name"]] = bench.group(**group).rows()
+            write_atomically(part, json.dumps(done))
+    return [row for rows in done.values() for row in rows]
 
 
 def answers(model: Any, tokenizer: Any, n: int) -> dict[str, Any]:
@@ -404,8 +406,8 @@ def main() -> None:
         torch.set_num_threads(1)
         with quiet():
             model, tokenizer = load("smollm2", device="cpu")
-        groups = steps(model, tokenizer, args.rounds)
-        stored["steps"] = [row for group in groups for row in group.rows()]
+        part = args.out.with_suffix(".part.json")
+        stored["steps"] = steps(model, tokenizer, args.rounds, part)
         if args.scenes:
             stored["answers"] = answers(model, tokenizer, args.scenes)
         usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -413,6 +415,7 @@ def main() -> None:
     stored["versions"] = {"python": platform.python_version(), "torch": torch.__version__}
     write_atomically(args.out, json.dumps(stored, indent=1) + "\n")
     write_atomically(args.out.with_suffix(".md"), page(stored))
+    args.out.with_suffix(".part.json").unlink(missing_ok=True)
     print(page(stored))
 
 
