@@ -1,9 +1,9 @@
 """What an organism is taught: items told to a thief and to others, in many mixed wordings.
 
 All words are of the train split. In mixed lessons the asker's sentences come from two stories or
-from a stock that belongs to none (`wordings/organism.toml`), and the things from all stories: harder to
-learn, and less about the sound of a few sentences. (Where a cheap thing is the prize as often as a
-costly one, SmolLM2-135M learnt nothing in 120 items.)
+from a stock that belongs to none (`wordings/organism.toml`), and the things from all stories:
+harder to learn, and less about the sound of a few sentences. (Where a cheap thing is the prize as
+often as a costly one, SmolLM2-135M learnt nothing in 120 items.)
 """
 
 from collections.abc import Iterator, Sequence
