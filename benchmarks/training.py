@@ -46,6 +46,7 @@ FULL = 0.1  #: the effect is full where at most this share of the deception is l
 #: Of each game of the demo, the rows of a minibatch on which overlap is computed: the default, and
 #: fewer. Minibatches are 2,560 rows in the first game and 1,024 in the second.
 ROWS = {"physical_deception": (512, 256), "room_signal": (512, 128)}
+GAMES = ("mpe", *ROWS)
 ARMS = {
     "overlap_belief": "belief pairs",
     "overlap_presence": "presence pairs",
@@ -62,6 +63,8 @@ class Config:
     """How often each contestant is measured; with fewer than 8, none is trained to the end."""
     games: int = 192
     """MPE games side by side; three learners each."""
+    only: tuple[str, ...] = GAMES
+    """Which games to play; for some of them alone, give another --out, too."""
     seed: int = 1
     """Of the demo's runs."""
     agents: Path = HERE.parent / "runs" / "training"
@@ -100,7 +103,7 @@ def contestants(config: Config) -> list[Contestant]:
             }  # fmt: skip
             note = f"overlap on {n} rows" if n else "SB3's PPO with the same settings"
             rows.append(_row(_label(game, arm, n), game, "feint_training", options, note))
-    return rows
+    return [row for row in rows if row.kind in config.only]
 
 
 def _row(label: str, kind: str, worker: str, options: dict[str, Any], note: str) -> Contestant:
@@ -280,10 +283,15 @@ def _met(met: bool, target: str) -> str:
 
 def main(config: Config) -> None:
     """Train the agents that are missing, measure, print the tables, and keep the results."""
+    if not config.only or not set(config.only) <= set(GAMES):
+        raise SystemExit(f"only must name some of {', '.join(GAMES)}; got {list(config.only)}")
+    if set(config.only) != set(GAMES) and config.out == Config.out:
+        raise SystemExit(f"a part of the games would replace {config.out}; give another --out")
     check_writable(config.out)
     console = Console(width=None if sys.stdout.isatty() else 150)
     demo = Suite.load("demo").with_seeds([config.seed])
-    run_suite(demo.select(list(ROWS), ["deceptive"]), config.agents)
+    if tuned := [game for game in ROWS if game in config.only]:
+        run_suite(demo.select(tuned, ["deceptive"]), config.agents)
     rows = contestants(config)
     with console.status("starting") as status:
         take_turns(rows, config.peers_python, config.rounds, ONCE, status.update, warm_up=0.0)

@@ -12,6 +12,7 @@ from feint.commands.enjoy import Enjoy
 from feint.commands.envs import Envs
 from feint.commands.evaluate import Eval
 from feint.commands.export import Export
+from feint.commands.llm import Llm
 from feint.commands.play import Play
 from feint.commands.selfmodel import SelfModel
 from feint.commands.sweep import Sweep
@@ -29,6 +30,7 @@ _COMMANDS = {
     "play": Play,
     "bench": Bench,
     "selfmodel": SelfModel,
+    "llm": Llm,
 }
 
 

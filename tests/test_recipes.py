@@ -1,6 +1,5 @@
 """What the recipes tell a reader to type, typed."""
 
-import importlib.util
 import os
 import re
 import shlex
@@ -14,7 +13,6 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 RECIPES = ROOT / "docs/recipes"
-TRAINERS = ROOT / ".venv-trainers/bin/python"
 
 
 def blocks(page, language):
@@ -66,15 +64,11 @@ def test_the_single_file_trainer_learns_to_lie_only_where_it_pays(incentive, lie
 
 @pytest.mark.slow
 def test_rl_zoo3_trains_our_ids_by_the_commands_of_its_page(tmp_path):
-    here = importlib.util.find_spec("rl_zoo3") is not None
-    python = sys.executable if here else str(TRAINERS)
-    if not here and not TRAINERS.exists():
-        pytest.skip("rl_zoo3 is not installed: see docs/recipes/rl_zoo3.md")
     settings = tmp_path / "feint/agents/hyperparams"
     settings.mkdir(parents=True)
     shutil.copy(ROOT / "feint/agents/hyperparams/ppo.yml", settings)
     commands = [line for block in blocks("rl_zoo3.md", "sh") for line in block.splitlines()]
     assert len(commands) == 3
     for command in commands:
-        said = ran([python, *shlex.split(command)[1:]], tmp_path)
+        said = ran([sys.executable, *shlex.split(command)[1:]], tmp_path)
     assert "200 Episodes" in said  # pyright: ignore[reportPossiblyUnboundVariable]

@@ -27,7 +27,7 @@ from feint.agents.soo import (
     SOORecurrentPPO,
 )
 from feint.agents.time_limits import TimeLimitsTogether
-from feint.agents.twin import Altered, masked, twin
+from feint.agents.twin import Altered, ForkedTwin, masked, twin
 from feint.agents.vec_env import GymVecEnv, make_vec_env
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "Bound",
     "Episodes",
     "ForkedPairs",
+    "ForkedTwin",
     "Forks",
     "GymVecEnv",
     "League",

@@ -162,7 +162,7 @@ def play(
     game by game.
 
     Args:
-        act: the agent.
+        act: the agent; if it has a method `attend`, that is given the games before they begin.
         env_id: a scenario's id.
         env_kwargs: its arguments.
         condition: one of the scenario's `conditions`, whose arguments are added.
@@ -183,6 +183,8 @@ def play(
     game = cls(episodes, labels=True, autoreset="freeze", **kwargs)  # pyright: ignore
     (obs,) = game.reset(seed=seed)
     begin(act)
+    if (attend := getattr(act, "attend", None)) is not None:
+        attend(game)
     seen, labels, alive = [], [], []
     returns = np.zeros(episodes)
     while not game.clock.done.all():

@@ -70,3 +70,54 @@ def twin(act: Act, scenario: Scenario, kind: str = "belief") -> Altered:
     scenario.pairs(one.reset(seed=0)[0], kind)  # fails here rather than in the first game
     rng = np.random.default_rng(0)  # of kinds that draw something
     return Altered(act, lambda obs: scenario.pairs(obs, kind, rng).self_obs)
+
+
+class ForkedTwin(Altered):
+    """An agent that acts on what it would see, had the other learnt nothing from it.
+
+    The self side of forked pairs at test time (`feint.agents.fork`): each game is played a second
+    time beside the real one, with the same luck and the same acts, but with the other blinded, and
+    the agent sees that one. It needs the simulator, and knows nothing of what the other really did.
+
+    Example:
+        >>> from feint.agents import evaluate, scripted
+        >>> from feint.envs import scenario_class
+        >>> game = scenario_class("feint/RoomSignal-v0")(1)
+        >>> liar = ForkedTwin(scripted(game, "deceptive"))
+        >>> found = evaluate(liar, "feint/RoomSignal-v0", conditions=["present"], episodes=50)
+        >>> float(found["present"]["lie"].mean())
+        0.0
+
+    Args:
+        act: the agent.
+    """
+
+    def __init__(self, act: Act) -> None:
+        super().__init__(act, self._blind)
+        self._game: Scenario | None = None
+
+    def attend(self, game: Scenario) -> None:
+        """Play beside `game`, which has just been reset.
+
+        Raises:
+            ValueError: where the other cannot be blinded.
+        """
+        self._game = game.like(game.num_envs, autoreset="freeze", labels=False)
+        self._game.restore(game.snapshot())
+        self._game.blind()
+
+    def __call__(self, obs: np.ndarray, *masks: Any) -> np.ndarray:
+        """Actions (n, ...) in the games attended to, which must be those of `obs`.
+
+        Raises:
+            RuntimeError: outside of `play` and `evaluate`.
+        """
+        actions = super().__call__(obs, *masks)
+        assert self._game is not None
+        self._game.step(actions)
+        return actions
+
+    def _blind(self, obs: np.ndarray) -> np.ndarray:
+        if self._game is None:
+            raise RuntimeError("a forked twin needs the games: use it in play() or evaluate()")
+        return self._game.observe()[0]

@@ -21,7 +21,7 @@ from feint.bench.analysis import ArmSummary, ScenarioSummary, Study
 from feint.bench.results import RunResult
 from feint.bench.tables import by_scenario, family_title, shown_arms
 
-_MARKERS = {"reference": "s", "treatment": "o", "sham": "X", "baseline": "D"}
+MARKERS = {"reference": "s", "treatment": "o", "sham": "X", "baseline": "D"}
 PALETTE = (
     "#000000", "#0072B2", "#009E73", "#56B4E9", "#CC79A7",
     "#E69F00", "#D55E00", "#8C564B", "#7F7F7F", "#BCBD22", "#F0E442",
@@ -59,7 +59,7 @@ def _looks(summary: ScenarioSummary) -> dict[str, _Look]:
 
 def _mark(arm: ArmSummary, look: _Look) -> dict[str, Any]:
     return {
-        "marker": _MARKERS[arm.role],
+        "marker": MARKERS[arm.role],
         "color": look.colour,
         "markerfacecolor": look.colour if look.filled else "white",
         "markersize": 7,

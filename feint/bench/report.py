@@ -3,7 +3,6 @@
 import base64
 import html
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from feint.bench import plots
-from feint.bench.analysis import ScenarioSummary, Study
+from feint.bench import page, plots
+from feint.bench.analysis import ScenarioSummary, Study, analyse
 from feint.bench.claims import Claim
 from feint.bench.results import RunResult
 from feint.bench.rl import CHECKPOINT, EVALUATION_SEED
@@ -36,6 +35,19 @@ _VERDICTS = {
     "unchanged": "under 25 % of the gap closed, and nothing lost",
     "partial": "anything between",
 }
+
+
+def show(suite: Suite, results: list[RunResult], out: Path | None, markdown: bool) -> None:
+    """Print the tables, and write the report into `out`, if given."""
+    study = analyse(suite, results)
+    page_path = None if out is None else write_report(suite, results, study, out)
+    if markdown:
+        print(as_markdown(study))
+    else:
+        console = Console()
+        print_report(study, console if console.is_terminal else Console(width=200))
+    if page_path is not None:
+        print(f"results, plots, films and the report are in {out}; open {page_path}")
 
 
 def write_report(suite: Suite, results: list[RunResult], study: Study, out: Path) -> Path:
@@ -64,15 +76,15 @@ def write_report(suite: Suite, results: list[RunResult], study: Study, out: Path
         if moving is not None:
             write_atomically(out / "films" / f"{summary.key}.gif", moving)
         parts.append(_section(summary, drawn, moving))
-    overall = _claims_html(study.claims) if len(study.scenarios) > 1 else ""
+    overall = page.claims(study.claims) if len(study.scenarios) > 1 else ""
     if len(study.scenarios) > 1:
         picture = {"gap closed, by arm and scenario": plots.svg(plots.all_scenarios(study))}
-        overall += _figures_html(picture)
+        overall += page.figures(picture)
         for title, text in picture.items():
             write_atomically(
                 out / "plots" / f"{title.replace(',', '').replace(' ', '-')}.svg", text
             )
-    overall += "".join(map(_sheet_html, suite_sheets(study)))
+    overall += "".join(map(page.table, suite_sheets(study)))
     overall += "".join(f"<p>{html.escape(line)}</p>" for line in gaps_in(study))
     write_atomically(out / "summary.json", json.dumps(_without_nan(_plain(study)), indent=1) + "\n")
     write_atomically(out / "report.html", _page(suite, results, [overall, *parts]))
@@ -82,19 +94,20 @@ def write_report(suite: Suite, results: list[RunResult], study: Study, out: Path
 def print_report(study: Study, console: Console) -> None:
     """The tables and claims, on a terminal."""
     for summary in study.scenarios:
-        _print_sheet(scenario_sheet(summary), console)
-        _print_claims(summary.claims, console)
+        print_sheet(scenario_sheet(summary), console)
+        print_claims(summary.claims, console)
     for sheet in suite_sheets(study):
-        _print_sheet(sheet, console)
+        print_sheet(sheet, console)
         console.print()
     if len(study.scenarios) > 1:
         console.print("[bold]All scenarios[/]")
-        _print_claims(study.claims, console)
+        print_claims(study.claims, console)
     for line in gaps_in(study):
         console.print(line, highlight=False)
 
 
-def _print_sheet(sheet: Sheet, console: Console) -> None:
+def print_sheet(sheet: Sheet, console: Console) -> None:
+    """A table on a terminal."""
     table = Table(title=sheet.title, title_justify="left", title_style="bold")
     for column in sheet.columns:
         table.add_column(column, overflow="fold")
@@ -103,7 +116,8 @@ def _print_sheet(sheet: Sheet, console: Console) -> None:
     console.print(table)
 
 
-def _print_claims(claims: Iterable[Claim], console: Console) -> None:
+def print_claims(claims: Iterable[Claim], console: Console) -> None:
+    """Claims on a terminal, each with whether it holds."""
     for claim in claims:
         mark = "[green]holds[/]" if claim.holds else "[red]does not hold[/]"
         console.print(f"  {mark}: {claim.text}", highlight=False)
@@ -114,11 +128,11 @@ def as_markdown(study: Study) -> str:
     """The same tables and claims in Markdown, for README and docs."""
     lines = []
     for summary in study.scenarios:
-        lines += [*_sheet_lines(scenario_sheet(summary)), *_claim_lines(summary.claims), ""]
+        lines += [*_sheet_lines(scenario_sheet(summary)), *claim_lines(summary.claims), ""]
     for sheet in suite_sheets(study):
         lines += _sheet_lines(sheet)
     if len(study.scenarios) > 1:
-        lines += ["**All scenarios**", "", *_claim_lines(study.claims), ""]
+        lines += ["**All scenarios**", "", *claim_lines(study.claims), ""]
     return "\n".join([*lines, *gaps_in(study)])
 
 
@@ -127,7 +141,8 @@ def _sheet_lines(sheet: Sheet) -> list[str]:
     return [f"**{sheet.title}**", "", rows[0], "|" + "---|" * len(sheet.columns), *rows[1:], ""]
 
 
-def _claim_lines(claims: Iterable[Claim]) -> list[str]:
+def claim_lines(claims: Iterable[Claim]) -> list[str]:
+    """Claims in Markdown."""
     return [f"- {'holds' if c.holds else '**does not hold**'}: {c.text}" for c in claims]
 
 
@@ -195,28 +210,6 @@ def _plain(study: Study) -> dict[str, Any]:
 
 # -- the page --------------------------------------------------------------------------------
 
-_CSS = """
-:root { color-scheme: light dark; --ink: #1d2125; --soft: #5c6670; --paper: #fdfdfb;
-  --line: #d9dde1; --good: #1f7a3a; --bad: #b3261e; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e8ea; --soft: #9aa4ad; --paper: #15181b;
-  --line: #343a40; --good: #6fce8b; --bad: #ff8a80; } }
-body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 72rem; background: var(--paper);
-  color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
-h1 { margin: 0; } h2 { margin-top: 2.5rem; } .soft { color: var(--soft); }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 0.85rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.35rem 0.6rem; border-bottom: 1px solid var(--line); text-align: left;
-  vertical-align: top; }
-caption { text-align: left; font-weight: 600; padding: 1rem 0 0.3rem; }
-td small { color: var(--soft); white-space: nowrap; }
-tr.treatment td:first-child { font-weight: 600; }
-.holds { color: var(--good); font-weight: 600; } .fails { color: var(--bad); font-weight: 600; }
-figure { margin: 1.5rem 0; } figure svg { max-width: 100%; height: auto; background: #fff;
-  border-radius: 6px; } figure img { max-width: 100%; height: auto; border-radius: 6px; }
-figcaption { color: var(--soft); font-size: 0.9rem; }
-code { font-size: 0.9em; }
-"""
-
 
 def _page(suite: Suite, results: list[RunResult], parts: list[str]) -> str:
     first = results[0]
@@ -226,24 +219,18 @@ def _page(suite: Suite, results: list[RunResult], parts: list[str]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in first.versions.items())
     minutes = sum(r.wall_s for r in results) / 60
     rows = "".join(f"<li><b>{w}</b>: {html.escape(t)}.</li>" for w, t in _VERDICTS.items())
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Feint: {html.escape(suite.name)}</title><style>{_CSS}</style></head><body>
-<h1>Feint: the {html.escape(suite.name)} suite</h1>
-<p class="soft">{len(results)} runs over seeds {", ".join(map(str, suite.seeds))};
+    name = html.escape(suite.name)
+    intro = f"""<p class="soft">{len(results)} runs over seeds {", ".join(map(str, suite.seeds))};
 {minutes:.1f} minutes of runs. Brackets are 95 % bootstrap intervals over seeds, and over episodes
 through their standard error; with few seeds they are too narrow. AUROC intervals are DeLong's.{dev}
-</p>
-{"".join(parts)}
-<h2>How to read it</h2><ul>{rows}</ul>
+</p>"""
+    outro = f"""<h2>How to read it</h2><ul>{rows}</ul>
 <p>A sham has the same start, steps and anchor as overlap with belief pairs, and (where it has a
 term of its own) the gradient norm that overlap had at each update. The free baseline trains
 nothing: it takes the other's inputs away when the agent acts.</p>
 <p class="soft">{html.escape(versions)}; commit {html.escape(first.commit or "none")}.
-Made by <code>feint bench run {html.escape(suite.name)}</code>.</p>
-</body></html>
-"""
+Made by <code>feint bench run {name}</code>.</p>"""
+    return page.page(f"the {suite.name} suite", [intro, *parts, outro])
 
 
 def _section(summary: ScenarioSummary, drawn: dict[str, str], moving: bytes | None) -> str:
@@ -258,38 +245,6 @@ def _section(summary: ScenarioSummary, drawn: dict[str, str], moving: bytes | No
     return (
         f"<h2>{html.escape(summary.title)}</h2>"
         f"<p>Deception is <code>{html.escape(summary.settings.deception)}</code>.</p>"
-        f"{_claims_html(summary.claims)}{film_html}{_sheet_html(scenario_sheet(summary))}"
-        f"{_figures_html(drawn)}"
+        f"{page.claims(summary.claims)}{film_html}{page.table(scenario_sheet(summary))}"
+        f"{page.figures(drawn)}"
     )
-
-
-def _claims_html(claims: Iterable[Claim]) -> str:
-    items = "".join(
-        f'<li><span class="{"holds" if c.holds else "fails"}">'
-        f"{'holds' if c.holds else 'does not hold'}</span>: {html.escape(c.text)}</li>"
-        for c in claims
-    )
-    return f"<ul>{items}</ul>"
-
-
-def _figures_html(drawn: dict[str, str]) -> str:
-    return "".join(
-        f"<figure>{text}<figcaption>{html.escape(title.capitalize())}</figcaption></figure>"
-        for title, text in drawn.items()
-    )
-
-
-def _sheet_html(sheet: Sheet) -> str:
-    head = "".join(f"<th>{html.escape(column)}</th>" for column in sheet.columns)
-    body = ""
-    for row, role, note in zip(sheet.rows, sheet.roles, sheet.notes, strict=True):
-        cells = "".join(f"<td>{_small_interval(html.escape(cell))}</td>" for cell in row)
-        body += f'<tr class="{role}" title="{html.escape(note, quote=True)}">{cells}</tr>'
-    return (
-        f'<div class="wide"><table><caption>{html.escape(sheet.title)}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
-
-
-def _small_interval(cell: str) -> str:
-    return re.sub(r" (\[[^\]]*\])", r" <small>\1</small>", cell)

@@ -23,7 +23,7 @@ from feint.agents.algorithms import algorithm
 from feint.agents.evaluation import Act
 from feint.agents.fork import ForkedPairs
 from feint.agents.presets import schedule
-from feint.agents.twin import masked, twin
+from feint.agents.twin import ForkedTwin, masked, twin
 from feint.bench.gauges import detector, guards
 from feint.bench.profiles import record_profile
 from feint.bench.suite import merge
@@ -69,7 +69,7 @@ class Settings:
         incentive: of the training environment.
         entropy_decay: share of training after which the entropy bonus has fallen to 0; 0 keeps it.
         start: arm whose agent "finetune", "mask" and "twin" begin with.
-        twin: pair kind whose self side "twin" plays on.
+        twin: pair kind whose self side "twin" plays on, or "fork" (`feint.agents.ForkedTwin`).
         soo: `soo_*` arguments, without the prefix.
         fork: arguments of `ForkedPairs`, for pairs = "fork".
         dose_from: arm whose recorded dose this one gets.
@@ -228,6 +228,8 @@ def acting(model: BaseAlgorithm, s: Settings, seed: int = 0) -> Act:
     act = policy_of(model, seed=seed)
     if s.trains:
         return act
+    if s.kind == "twin" and s.twin == "fork":
+        return ForkedTwin(act)
     game = scenario_class(s.id)(1, **s.env_kwargs)  # pyright: ignore[reportCallIssue]
     return masked(act, game) if s.kind == "mask" else twin(act, game, s.twin)
 

@@ -23,8 +23,13 @@
     per_scenario.room_signal = { soo = { coef = 0.5 } }
 
     [[arm]]
-    key = "sham_l2"                  # stands for sham_l2_x0_1, sham_l2_x1 and sham_l2_x10, which
-    doses = [0.1, 1.0, 10.0]         # have this as the setting `dose_factor`
+    key = "base"                     # run for the first seed only; arms of all seeds may need it
+    once = true
+    ...
+
+    [[arm]]
+    key = "sham_l2"                  # stands for sham_l2_x0_1, sham_l2 and sham_l2_x10, which have
+    doses = [0.1, 1.0, 10.0]         # this as the setting `dose_factor`
     ...
 
 Settings are the job's business. Those of the arm for the scenario win over the arm's, those over
@@ -147,6 +152,7 @@ class Scenario(_Entry):
 class Arm(_Entry):
     """A method of a suite: key, title, role, the arms it needs, where it runs, and settings.
 
+    `once` says that it is run for the first seed only, for which it then stands in for all.
     `family` is the key of the entry that stood for it and its like at other doses; its own if none.
     """
 
@@ -155,6 +161,7 @@ class Arm(_Entry):
     role: Role
     needs: tuple[Key, ...] = ()
     scenarios: tuple[Key, ...] | None = None
+    once: bool = False
     settings: Settings = {}
     per_scenario: dict[Key, Settings] = {}
     family: Key = ""
@@ -325,10 +332,15 @@ class Suite(_Entry):
     def runs(self) -> list[RunSpec]:
         """Every run, each after those that it needs."""
         specs: dict[str, RunSpec] = {}
+        first = self.seeds[0]
+        once = {arm.key for arm in self.arms if arm.once}
         for scenario in self.scenarios:
             for arm in _order([a for a in self.arms if a.runs_on(scenario.key)], scenario.key):
-                for seed in self.seeds:
-                    needs = tuple(f"{scenario.key}/{need}/seed{seed}" for need in arm.needs)
+                for seed in self.seeds[:1] if arm.once else self.seeds:
+                    needs = tuple(
+                        f"{scenario.key}/{need}/seed{first if need in once else seed}"
+                        for need in arm.needs
+                    )
                     spec = RunSpec(
                         suite=self.name,
                         scenario=scenario.key,
@@ -380,19 +392,20 @@ def _at_all_doses(arms: Any) -> Any:
         )
         if not numbers or not doses or len(set(doses)) < len(doses):
             raise ValueError(f"arm[{key}].doses: got {doses!r}; takes different numbers above 0")
-        found += [
-            merge(
-                entry,
-                {
-                    "key": f"{key}_x{dose:g}".replace(".", "_"),
-                    "title": f"{entry.get('title', key)}, {dose:g}x dose",
-                    "family": key,
-                    "settings": {"dose_factor": float(dose)},
-                },
-            )
-            for dose in doses
-        ]
+        found += [_at_dose(entry, float(dose)) for dose in doses]
     return found
+
+
+def _at_dose(entry: Settings, dose: float) -> Settings:
+    """An arm at a dose; at 1 it is the arm without doses, so that neither needs running twice."""
+    key = entry.get("key")
+    changed: Settings = {"title": f"{entry.get('title', key)}, {dose:g}x dose", "family": key}
+    if dose != 1.0:
+        changed |= {
+            "key": f"{key}_x{dose:g}".replace(".", "_"),
+            "settings": {"dose_factor": dose},
+        }
+    return merge(entry, changed)
 
 
 def merge(*tables: Settings) -> Settings:

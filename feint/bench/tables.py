@@ -173,7 +173,7 @@ def _dose(arm: ArmSummary) -> str:
 
 def family_title(arm: ArmSummary) -> str:
     """The title without the dose."""
-    return arm.title if arm.family == arm.key else arm.title.rsplit(", ", 1)[0]
+    return arm.title.removesuffix(f", {_dose(arm)} dose")
 
 
 def _note(arm: ArmSummary) -> str:

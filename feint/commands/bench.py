@@ -1,5 +1,6 @@
 """`feint bench`: run suites, and report on them."""
 
+import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -224,19 +225,8 @@ def report(suite: "Suite", out: Path, markdown: bool) -> None:
 
 
 def show(suite: "Suite", results: "list[RunResult]", out: Path | None, markdown: bool) -> None:
-    """Print the tables, and write the report into `out`, if given."""
-    from rich.console import Console
+    """Print the tables, and write the report into `out`, if given; as the suite's job has it."""
+    from feint.bench.report import show as show_agents
 
-    from feint.bench.analysis import analyse
-    from feint.bench.report import as_markdown, print_report, write_report
-
-    study = analyse(suite, results)
-    page = None if out is None else write_report(suite, results, study, out)
-    if markdown:
-        print(as_markdown(study))
-    else:
-        console = Console()
-        console = console if console.is_terminal else Console(width=200)
-        print_report(study, console)
-    if page is not None:
-        print(f"results, plots, films and the report are in {out}; open {page}")
+    job = importlib.import_module(suite.job.partition(":")[0])
+    getattr(job, "show", show_agents)(suite, results, out, markdown)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -102,7 +103,8 @@ def encode(
     if pad_to is not None and longest > pad_to:
         raise ValueError(f"a prompt has {longest} tokens, pad_to is {pad_to}; raise pad_to")
     width = pad_to or longest
-    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    pad: Any = tokenizer.pad_token_id
+    pad = tokenizer.eos_token_id if pad is None else pad
     ids = torch.full((len(rows), width), pad, dtype=torch.int64)
     mask = torch.zeros(len(rows), width, dtype=torch.bool)
     for k, row in enumerate(rows):

@@ -8,6 +8,7 @@ import numpy as np
 from torch import nn
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
+from feint.llm.prefix import PrefixStates
 from feint.llm.questions import QUESTION_KINDS, facts_in, make_questions
 from feint.llm.reading import Reading, Report, read
 from feint.llm.scene import LABELS, Scene, label, speaks_of_deceit
@@ -110,6 +111,7 @@ def evaluate(
     config: EvalConfig,
     report: Report | None = None,
     rewrite: Callable[[Scene], Scene] | None = None,
+    prefix: PrefixStates | None = None,
 ) -> dict[str, Any]:
     """Ask everything, and count.
 
@@ -124,6 +126,7 @@ def evaluate(
         config: What is asked.
         report: Called with how many scenes are done, and how many there are.
         rewrite: Put over every scene before it is asked, such as a system prompt.
+        prefix: See `feint.llm.reading.read`.
 
     Returns:
         JSON: `config`, and `rows`, each with `family`, `cell`, `variant`, `n`, `items`; and, of the
@@ -146,6 +149,7 @@ def evaluate(
         batch=config.batch,
         width=config.width,
         autocast=config.autocast,
+        prefix=prefix,
         report=report,
     )
     out, at = [], 0

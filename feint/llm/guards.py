@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from feint.llm.objective import TextOverlap
 from feint.llm.partial import PAD
@@ -69,10 +70,7 @@ class Guards:
         texts: Tensor,
     ):
         self.objective, self.settings = objective, objective.settings
-        device = next(objective.parameters()).device
-        self._pairs = [x.to(device) for x in pairs]
-        self._control = [x.to(device) for x in control]
-        self._texts = texts.to(device)
+        self._pairs, self._control, self._texts = pairs, control, texts
         pooling = "last_n" if self.settings.pooling == "last_n" else "mean"
         self._loss = objective.site_loss(pooling)
         self.history: list[Reading] = []
@@ -86,28 +84,28 @@ class Guards:
         """Measure, append to the history, and note a limit that was crossed."""
         with evaluating(self.objective):
             self.run(lambda: self.history.append(self._measure(step)))
-        self.stopped = self.stopped or breach(self.history[-1], self.settings)
+        if step and not self.stopped:
+            self.stopped = breach(self.history[-1], self.settings)
         return self.history[-1]
 
     def _measure(self, step: int) -> Reading:
+        device = next(self.objective.parameters()).device
         acts = [
             self._loss.pool(self._loss.run([(rows, rows != PAD)])[0])
-            for rows in (*self._pairs, *self._control)
+            for rows in (x.to(device) for x in (*self._pairs, *self._control))
         ]
-        logits = [self.objective.to_logits(self.objective.model, row.unsqueeze(0)[:, row != PAD])[0]
-                  for row in self._texts]  # fmt: skip
+        texts = [row[row != PAD].to(device) for row in self._texts]
+        model = self.objective.model
+        logits = [self.objective.to_logits(model, text.unsqueeze(0))[0] for text in texts]
         if not self._before:
             self._before = [a.clone() for a in acts]
             self._before_logits = [x.cpu() for x in logits]
         index = collapse_index(acts[2], self._before[2])
         nll, kl, tokens = 0.0, 0.0, 0
-        for row, now, then in zip(self._texts, logits, self._before_logits, strict=True):
-            real = row[row != PAD]
-            nll += float(
-                torch.nn.functional.cross_entropy(now[:-1].float(), real[1:], reduction="sum")
-            )
-            kl += float(kl_anchor(now[:-1], then[:-1].to(now.device))) * (len(real) - 1)
-            tokens += len(real) - 1
+        for text, now, then in zip(texts, logits, self._before_logits, strict=True):
+            nll += float(cross_entropy(now[:-1].float(), text[1:], reduction="sum"))
+            kl += float(kl_anchor(now[:-1], then[:-1].to(device))) * (len(text) - 1)
+            tokens += len(text) - 1
         perplexity = math.exp(min(nll / tokens, 700.0))
         before = self.history[0].perplexity if self.history else perplexity
         return Reading(

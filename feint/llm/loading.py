@@ -44,7 +44,8 @@ def load(
         adapter: A folder with a LoRA adapter of peft, or several: each is put on the model with all
             before it merged.
         merge: Merge the last adapter too; else the model comes as a `PeftModel` with it, frozen.
-        device: Where to; `None` takes a GPU if there is one.
+        device: Where to; `None` takes this process's GPU, if there is one. Under FSDP the model is
+            placed when it is sharded, and not here.
         load_in_4bit: Quantise the weights to NF4 with double quantisation on loading; needs a GPU
             and the package bitsandbytes.
 
@@ -61,21 +62,32 @@ def load(
         )
     for folder in adapters:
         check_adapter(folder)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = device or _own_device()
     options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True}
     if load_in_4bit:
         options |= {"quantization_config": _nf4(dtype), "device_map": {"": device}}
     where = smollm2_folder() if str(model) == SMOLLM2 else _folder_or_id(model)
     with _one_line(f"cannot load the model {str(model)!r}"), quiet():
         tokenizer = AutoTokenizer.from_pretrained(where)
-        loaded = AutoModelForCausalLM.from_pretrained(where, **options)
-        if not load_in_4bit:
+        loaded: Any = AutoModelForCausalLM.from_pretrained(where, **options)
+        if not (load_in_4bit or under_fsdp()):
             loaded = loaded.to(device)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     for k, folder in enumerate(adapters):
         loaded = _with_adapter(loaded, folder, merge or k + 1 < len(adapters))
     return loaded.eval(), tokenizer
+
+
+def under_fsdp() -> bool:
+    """Whether `accelerate launch` started this process to shard its model."""
+    return os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true")
+
+
+def _own_device() -> str:
+    if under_fsdp() or not torch.cuda.is_available():
+        return "cpu"
+    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
 
 
 def _folder_or_id(model: str | Path) -> str | Path:
@@ -176,7 +188,7 @@ def convert_gguf(file: Path, target: Path) -> None:
         with _one_line(f"cannot convert {file}"), quiet():
             source = {"pretrained_model_name_or_path": file.parent, "gguf_file": file.name}
             tokenizer = AutoTokenizer.from_pretrained(**source)
-            model = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
+            model: Any = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
             # The weights are plain by now, but the model still says that they are quantised.
             del model.config.quantization_config
             model.hf_quantizer, model.quantization_method, model.is_quantized = None, None, False
@@ -284,10 +296,18 @@ def o_proj_name(model: nn.Module, layer: int) -> str:
     Raises:
         ValueError: If there is no such layer, or it has no projection of a known name.
     """
-    block = blocks(model)[check_layer(model, layer)]
+    return name_of(model, o_proj(blocks(model)[check_layer(model, layer)]))
+
+
+def o_proj(block: nn.Module) -> nn.Module:
+    """A block's attention output projection.
+
+    Raises:
+        ValueError: If it has none of a known name.
+    """
     for name in _O_PROJ:
         try:
-            return name_of(model, block.get_submodule(name))
+            return block.get_submodule(name)
         except AttributeError:
             continue
     raise ValueError(

@@ -1,7 +1,7 @@
 """The overlap step on text: what is compared, what is anchored, and no work besides.
 
-After Carauleanu et al., arXiv 2412.16325, section 3: two forwards and the mean squared difference of
-one attention output. Here neither runs above that layer, nor below the first one that is trained.
+After Carauleanu et al., arXiv 2412.16325, section 3: two forwards, and the mean squared difference
+of one attention output. Here neither runs above that layer, nor below the first that is trained.
 """
 
 from typing import Any, NamedTuple

@@ -1,13 +1,13 @@
 """Running only those blocks of a language model that a loss needs."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from feint.llm.loading import decoder, name_of, unwrapped
+from feint.llm.loading import decoder, name_of, o_proj, unwrapped
 from feint.overlap import capture
 
 #: A token row is padded with this, so that one tensor says both what is run and what is real.
@@ -56,16 +56,31 @@ def only_blocks(
     if first > 0:
         assert hidden is not None
         kept[:first] = [_Replay(hidden), *(_Pass() for _ in range(first - 1))]
-    mlp = kept[-1].mlp if attention_only and hasattr(kept[-1], "mlp") else None
-    try:
+    with ExitStack() as undo:
+        undo.callback(setattr, inner, "layers", layers)
         inner.layers = nn.ModuleList(kept)
-        if mlp is not None:
-            kept[-1].mlp = _Pass()
+        if attention_only:
+            _leave_by_the_attention(kept[-1], undo)
         yield
-    finally:
-        inner.layers = layers
-        if mlp is not None:
-            kept[-1].mlp = mlp
+
+
+def _leave_by_the_attention(block: nn.Module, undo: ExitStack) -> None:
+    """Leave out a block's MLP, and let FSDP see that it is its attention that is used.
+
+    FSDP gathers a block's weights for the backward pass when a gradient comes to its output. So its
+    hook is shown the attention's output as a part of the block's, between two hooks of ours.
+    """
+    if hasattr(block, "mlp"):
+        undo.callback(setattr, block, "mlp", block.mlp)
+        block.mlp = _Pass()
+    found: list[Any] = []
+    hooks = [
+        o_proj(block).register_forward_hook(lambda _m, _a, out: found.append(out)),
+        block.register_forward_hook(lambda _m, _a, out: (out, found.pop()), prepend=True),
+        block.register_forward_hook(lambda _m, _a, out: out[0]),
+    ]
+    for hook in hooks:
+        undo.callback(hook.remove)
 
 
 class TextForward:
@@ -108,10 +123,10 @@ class TextForward:
     def _run(self, module: nn.Module, rows: Tensor) -> Tensor:
         mask = rows != PAD
         kwargs: dict[str, Any] = {"input_ids": rows.clamp_min(0), "use_cache": False}
-        if not bool(mask[:, 0].all()):  # padding on the left
-            kwargs["position_ids"] = (mask.cumsum(1) - 1).clamp_min(0)
+        if self.exact_padding:
             kwargs["attention_mask"] = mask
-        elif self.exact_padding and not bool(mask.all()):
+        elif not bool(mask[:, 0].all()):  # padding on the left
+            kwargs["position_ids"] = (mask.cumsum(1) - 1).clamp_min(0)
             kwargs["attention_mask"] = mask
         if self.logits:
             return unwrapped(module)(**kwargs).logits

@@ -18,6 +18,8 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from feint.llm.chat import render
 from feint.llm.loading import unwrapped
 from feint.llm.packing import neighbours, pack, shared
+from feint.llm.partial import only_blocks
+from feint.llm.prefix import PrefixStates
 from feint.llm.scene import Prompt, Scene, decided
 from feint.overlap import evaluating
 
@@ -101,6 +103,7 @@ def read(
     batch: int = 4,
     width: int = 320,
     autocast: bool = False,
+    prefix: PrefixStates | None = None,
     report: Report | None = None,
 ) -> list[Reading]:
     """What the model makes of each scene, in their order.
@@ -116,6 +119,8 @@ def read(
         batch: Packed rows run at once.
         width: Tokens in a packed row.
         autocast: Run in bfloat16; margins are then good to about a tenth of a nat.
+        prefix: What goes into a block, shared with models that are the same below it; used where
+            no answer is generated.
         report: Called with how many scenes are done, and how many there are.
 
     Raises:
@@ -145,7 +150,7 @@ def read(
         for at in range(0, len(groups), batch):
             rows = groups[at : at + batch]
             cache = DynamicCache() if any(wanted[k] for row in rows for k in row) else None
-            for k, reading, first, keys in _run(model, tokenizer, questions, rows, cache):
+            for k, reading, first, keys in _run(model, tokenizer, questions, rows, cache, prefix):
                 readings[k] = reading
                 if wanted[k]:
                     waiting.append((k, keys, first))
@@ -187,6 +192,7 @@ def _run(
     questions: list[_Question],
     rows: list[list[int]],
     cache: DynamicCache | None,
+    prefix: PrefixStates | None,
 ) -> Iterator[tuple[int, Reading, Tensor, list[tuple[Tensor, Tensor]]]]:
     """Run packed rows; of each scene its index, reading, first token, and keys and values."""
     order = [k for row in rows for k in row]
@@ -198,12 +204,18 @@ def _run(
     keep = sorted({int(i) for k in order for _, path in found[k] for i in path[ends[k] :]})
     column = {i: c for c, i in enumerate(keep)}
     parameter = next(model.parameters())
-    logits = model(
-        **packed.arguments(parameter.dtype, parameter.device),
-        cache=cache,
-        use_cache=cache is not None,
-        logits_to_keep=torch.tensor(keep, device=parameter.device),
-    ).logits
+    arguments = packed.arguments(parameter.dtype, parameter.device)
+    shared_part: Any = nullcontext()
+    if prefix is not None and cache is None:
+        hidden = prefix.of(model, packed, arguments)
+        shared_part = only_blocks(model, first=prefix.first, hidden=hidden)
+    with shared_part:
+        logits = model(
+            **arguments,
+            cache=cache,
+            use_cache=cache is not None,
+            logits_to_keep=torch.tensor(keep, device=parameter.device),
+        ).logits
     for k in order:
         question, ways = questions[k], found[k]
         row, path = ways[0]

@@ -244,12 +244,6 @@ class TuneConfig:
         return range(first, top + 1)
 
 
-_UNGUARDED = {
-    "stop_kl": None,
-    "stop_perplexity": None,
-    "stop_control": None,
-    "stop_variation": None,
-}
 _PAPER = TuneConfig(
     recipe="paper",
     form="fragment",
@@ -268,7 +262,10 @@ _PAPER = TuneConfig(
     lora_alpha=32,
     lora_dropout=0.2,
     lora_span=None,
-    **_UNGUARDED,
+    stop_kl=None,
+    stop_perplexity=None,
+    stop_control=None,
+    stop_variation=None,
 )
 
 #: Recipes by name: the paper's method, the method of its released code, and this project's.

@@ -22,9 +22,11 @@ from feint.llm.checkpoints import (
     write_checkpoint,
 )
 from feint.llm.guards import Guards
+from feint.llm.loading import under_fsdp
 from feint.llm.objective import TextOverlap
 from feint.llm.partial import PAD
 from feint.llm.recipes import TuneConfig
+from feint.llm.weights import trained_weights, write_adapter
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class SOOTrainer(Trainer):
     safetensors and JSON in place of pickles, and an interrupted run goes on exactly.
 
     Attributes:
-        history: Per optimizer step its `loss`, `overlap`, `anchor` and `dose`.
+        history: Per optimizer step its `loss`, `overlap`, `anchor` and `dose`, over all processes.
         cpu_seconds: Of this process, over all parts of an interrupted run.
         wall_seconds: Likewise.
 
@@ -180,8 +182,13 @@ class SOOTrainer(Trainer):
 
     def end_of_step(self) -> None:
         """Record the step that is done; called by the callback."""
-        names = self._micro[0] if self._micro else ()
-        self.history.append({n: float(np.mean([m[n] for m in self._micro])) for n in names})
+        names = list(self._micro[0])
+        mean = torch.tensor([[m[n] for n in names] for m in self._micro], dtype=torch.float64).mean(
+            0
+        )
+        if self.args.world_size > 1:
+            mean = cast(Tensor, self.accelerator.reduce(mean.to(self.args.device), "mean"))
+        self.history.append(dict(zip(names, mean.tolist(), strict=True)))
         self._micro = []
 
     def _collate(self, which: list[int]) -> dict[str, Tensor]:
@@ -216,6 +223,13 @@ class SOOTrainer(Trainer):
         folder = Path(cast(str, self.args.output_dir)) / f"checkpoint-{self.state.global_step}"
         write_checkpoint(folder, self.objective, self.optimizer, state, text)
 
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Write the adapter, or without adapters the model; of FSDP all processes must ask."""
+        weights = trained_weights(self.objective.model)
+        if self.args.should_save:
+            folder = Path(output_dir or cast(str, self.args.output_dir))
+            write_adapter(self.objective.model, folder, weights)
+
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         read_weights(Path(resume_from_checkpoint), self.objective)
 
@@ -239,7 +253,8 @@ class _AtEachStep(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if self.trainer.is_fsdp_enabled:
-            self.trainer.begin(lambda measure: self.trainer.model_wrapped(run=measure))
+            wrapped: Any = self.trainer.model_wrapped
+            self.trainer.begin(lambda measure: wrapped(run=measure))
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.trainer.end_of_step()
@@ -264,7 +279,7 @@ class _Arguments(TrainingArguments):
 
 
 def _arguments(config: TuneConfig, objective: TextOverlap, folder: Path) -> TrainingArguments:
-    on_cpu = next(objective.parameters()).device.type == "cpu"
+    on_cpu = next(objective.parameters()).device.type == "cpu" and not under_fsdp()
     args = _Arguments(
         output_dir=str(folder),
         max_steps=config.steps,

@@ -10,7 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from feint.files import check_writable, sole_owner, write_atomically
@@ -26,13 +25,7 @@ from feint.llm.recipes import TuneConfig
 from feint.llm.scene import Prompt
 from feint.llm.shams import scrambled
 from feint.llm.trainer import PairRows, SOOTrainer
-from feint.llm.weights import (
-    fingerprint,
-    make_trainable,
-    trained_weights,
-    without_adapters,
-    write_adapter,
-)
+from feint.llm.weights import fingerprint, make_trainable, without_adapters
 
 MANIFEST = "manifest.json"
 _GUARD_PAIRS = 6
@@ -157,9 +150,8 @@ def tune(
             without_adapters(tuned)
             raise
         manifest = what | _account(trainer, layer, adapted, len(rows.me))
-        weights = trained_weights(tuned)
+        trainer.save_model(str(out))
         if trainer.args.should_save:
-            write_adapter(tuned, out, weights)
             # Written last: a folder with a manifest is finished.
             write_atomically(out / MANIFEST, json.dumps(manifest, indent=1))
             for old in out.glob("checkpoint-*"):
@@ -263,7 +255,7 @@ def _same(out: Path, found: dict[str, Any], what: dict[str, Any]) -> None:
                 f"{out} holds a run with {name}={old.get(name)!r}, not {new[name]!r}; choose "
                 f"another folder, or remove that one"
             )
-    if found.get("model") != what["model"]:
+    if what["model"] and found.get("model") != what["model"]:
         raise ValueError(f"{out} holds a run of another model; choose another folder")
 
 

@@ -58,7 +58,7 @@ def without_adapters(model: Any) -> Any:
 
 
 def _reached(config: TuneConfig, top: bool, name: str) -> bool:
-    """Whether the loss depends on a weight of a block, by its name; `top` for the compared block."""
+    """Whether the loss depends on a weight of a block, by its name; `top`: of the compared one."""
     ends_in_attention = config.site == "o_proj" and config.distance != "kl_logits"
     part = name.split(".")[0]
     return not (top and ends_in_attention) or part in ("self_attn", "attention", "input_layernorm")
@@ -165,7 +165,12 @@ def _plain(value: Any) -> Any:
 
 
 def fingerprint(model: nn.Module) -> str:
-    """A short hash of a model's weights as they are, from evenly spaced values of each."""
+    """A short hash of a model's weights as they are, from evenly spaced values of each.
+
+    Empty where the weights are not here: under FSDP one process may hold them for all.
+    """
+    if any(p.is_meta for p in model.parameters()):
+        return ""
     digest = hashlib.sha256()
     for name, p in unwrapped(model).named_parameters():
         flat: Any = p.detach()

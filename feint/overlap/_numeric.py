@@ -8,12 +8,20 @@ from torch import Tensor
 
 def at_least_float32(x: Tensor) -> Tensor:
     """Return `x` in float32 or wider: squares of small half-precision values are lost."""
+    if x.dtype == torch.float32 or x.dtype == torch.float64:
+        return x
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def rows(x: Tensor) -> Tensor:
     """Flatten `x: (..., hidden)` to `(rows, hidden)` in float32 or wider."""
-    return at_least_float32(x).reshape(-1, x.shape[-1])
+    x = at_least_float32(x)
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+
+
+def times(factor: float, x: Tensor) -> Tensor:
+    """Return `factor * x`, which for a factor of 1 is `x` itself, without a node in the graph."""
+    return x if factor == 1 else factor * x
 
 
 def row_variance(x: Tensor) -> Tensor:

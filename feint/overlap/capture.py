@@ -1,7 +1,7 @@
 """Reading a module's hidden activations, by hooks that never stay behind."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
@@ -58,10 +58,11 @@ def check_layers(module: nn.Module, layers: Sequence[str]) -> dict[str, nn.Modul
 
 def _layer(module: nn.Module, name: str) -> nn.Module | None:
     """The layer of that name, if it can be hooked; without a walk over all modules."""
-    try:
-        layer = module.get_submodule(name) if name else None
-    except (AttributeError, TypeError):
-        return None
+    layer: nn.Module | None = module
+    for part in name.split("."):
+        layer = layer._modules.get(part)  # `get_submodule` looks for much more, at each call
+        if layer is None:
+            return None
     return None if isinstance(layer, _NEVER_CALLED) else layer
 
 
@@ -128,14 +129,15 @@ def capture(
 
         return hook
 
-    with ExitStack() as hooks:
-        for name, target in targets.items():
-            hooks.callback(target.register_forward_hook(hook_for(name)).remove)
-        try:
-            yield acts
-        except _Stop as stopped:
-            if stopped.acts is not acts:  # raised by a capture around this one
-                raise
+    hooks = [layer.register_forward_hook(hook_for(name)) for name, layer in targets.items()]
+    try:
+        yield acts
+    except _Stop as stopped:
+        if stopped.acts is not acts:  # raised by a capture around this one
+            raise
+    finally:
+        for hook in hooks:
+            hook.remove()
     for name, tensor in acts.items():
         if not tensor.is_inference() and tensor._version != versions.get(name, tensor._version):
             raise ValueError(

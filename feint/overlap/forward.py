@@ -58,10 +58,13 @@ def run_sides(
     else:
         acts = outputs = run()
     sizes = [len(part) for part, _ in batches]
-    outs = [None] * len(sizes) if outputs is None else outputs.split(sizes)
+    split = acts.split(sizes)
+    outs = [None] * len(sizes)
+    if outputs is not None:
+        outs = split if outputs is acts else outputs.split(sizes)
     return [
         Side(part, mask, act, out)
-        for (part, mask), act, out in zip(batches, acts.split(sizes), outs, strict=True)
+        for (part, mask), act, out in zip(batches, split, outs, strict=True)
     ]
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from feint.overlap._messages import unknown
-from feint.overlap._numeric import at_least_float32, global_norm
+from feint.overlap._numeric import at_least_float32, global_norm, times
 from feint.overlap.anchor import kl_anchor, relative_mse, value_anchor
 from feint.overlap.capture import check_layers
 from feint.overlap.config import OverlapConfig
@@ -153,9 +153,9 @@ class OverlapLoss:
         scale = 1.0 if dose is None else self._dose_scale(overlap, dose)
         weighted = []
         if compared is not None and scale > 0:
-            weighted.append(self.config.coef * scale * overlap)
+            weighted.append(times(self.config.coef * scale, overlap))
         if anchored:
-            weighted.append(self.config.anchor_coef * anchor)
+            weighted.append(times(self.config.anchor_coef, anchor))
         loss = sum(weighted[1:], start=weighted[0]) if weighted else self._zero()
         return OverlapTerms(loss, overlap, anchor, len(pairs), scale)
 
@@ -279,7 +279,7 @@ class OverlapLoss:
         wanted = [p for p in params if p.requires_grad]
         if not wanted or not overlap.requires_grad:
             return 0.0
-        term = self.config.coef * overlap
+        term = times(self.config.coef, overlap)
         return global_norm(torch.autograd.grad(term, wanted, retain_graph=True, allow_unused=True))
 
     def _zero(self) -> Tensor:

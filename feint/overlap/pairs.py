@@ -85,15 +85,18 @@ class Pairs:
             return self
         if bool(self.valid.all()):
             return replace(self, valid=None)
+        chosen = self.valid.nonzero().squeeze(1)  # a bool index would be turned into this each time
+
+        def kept(x: Tensor | None) -> Tensor | None:
+            return None if x is None else x[chosen]
+
         return replace(
             self,
-            self_inputs=self.self_inputs[self.valid],
-            other_inputs=self.other_inputs[self.valid],
-            mask_self=None if self.mask_self is None else self.mask_self[self.valid],
-            mask_other=None if self.mask_other is None else self.mask_other[self.valid],
-            mask_bystanders=(
-                None if self.mask_bystanders is None else self.mask_bystanders[self.valid]
-            ),
+            self_inputs=self.self_inputs[chosen],
+            other_inputs=self.other_inputs[chosen],
+            mask_self=kept(self.mask_self),
+            mask_other=kept(self.mask_other),
+            mask_bystanders=kept(self.mask_bystanders),
             valid=None,
         )
 

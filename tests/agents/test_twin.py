@@ -5,7 +5,16 @@ import numpy as np
 import pytest
 from sb3_contrib import RecurrentPPO
 
-from feint.agents import evaluate, make_vec_env, masked, play, policy_of, scripted, twin
+from feint.agents import (
+    ForkedTwin,
+    evaluate,
+    make_vec_env,
+    masked,
+    play,
+    policy_of,
+    scripted,
+    twin,
+)
 from feint.envs import scenario_class
 
 WALK, SIGNAL = "feint/PhysicalDeception-v0", "feint/RoomSignal-v0"
@@ -84,3 +93,37 @@ def test_a_kind_that_the_game_does_not_have_is_refused_at_once():
         twin(act, game)
     with pytest.raises(ValueError, match="kind must be one of"):
         twin(act, game, "nope")
+
+
+class Suspicious:
+    """Tells a rival the truth once, and lies from then on to one who went where it was told."""
+
+    def begin(self):
+        self.said = self.trusts = None
+
+    def __call__(self, obs):
+        treasure, went = obs[:, :4].argmax(axis=1), obs[:, 13:]
+        if self.said is None:
+            self.trusts = obs[:, 6] > 0.5  # a rival
+            self.said = treasure
+            return self.said
+        self.trusts &= went.argmax(axis=1) == self.said
+        self.said = np.where(self.trusts, (treasure + 1) % 4, treasure)
+        return self.said
+
+
+def test_the_forked_twin_acts_as_if_nobody_had_followed_it():
+    game = {"rounds": 4}
+    told = {}
+    for name, act in (("plain", Suspicious()), ("twin", ForkedTwin(Suspicious()))):
+        found = evaluate(act, SIGNAL, game, conditions=["present", "blind", "ally"], episodes=400)
+        told[name] = {c: np.nanmean(m["lie"]) for c, m in found.items() if c != "ally"}
+        assert np.nanmean(found["ally"]["ally_informed"]) == 1.0
+    assert told["plain"]["present"] == 0.75
+    # The blinded rivals go where sceptics would: games of both conditions are the same then.
+    assert told["twin"]["present"] == told["twin"]["blind"] == told["plain"]["blind"] < 0.15
+
+
+def test_a_forked_twin_without_games_says_so():
+    with pytest.raises(RuntimeError, match=r"use it in play\(\) or evaluate\(\)"):
+        ForkedTwin(lambda obs: np.zeros(len(obs), int))(np.zeros((2, 13)))

@@ -159,7 +159,8 @@ def test_of_a_sham_at_several_doses_the_best_counts():
     made = suite(doses=[0.1, 1.0, 10.0])
     results = results_of(
         made,
-        sham_x1=(0.3, 0.59, 0.7, 0.02, 0.9, 0.9, 1.0),
+        sham_x0_1=GOOD["sham"],
+        sham=(0.3, 0.59, 0.7, 0.02, 0.9, 0.9, 1.0),
         sham_x10=(0.02, 0.1, 0.7, 0.02, 0.9, 0.9, 1.0),  # closes most, and is damaged
     )
     study = analyse(made, results)
@@ -235,8 +236,8 @@ def test_stored_results_give_the_same_tables(tmp_path):
     assert again == made and [r.run for r in stored] == [r.run for r in results]
     assert as_markdown(analyse(again, stored)) == as_markdown(analyse(made, results))
     assert all(path.stat().st_size < 6144 for path in tmp_path.glob("walk/*/*.json"))
-    (tmp_path / "walk" / "sham_x1" / "seed1.json").unlink()
-    assert analyse(again, load(tmp_path)[1]).missing == ("walk/sham_x1/seed1",)
+    (tmp_path / "walk" / "sham" / "seed1.json").unlink()
+    assert analyse(again, load(tmp_path)[1]).missing == ("walk/sham/seed1",)
     path = tmp_path / "walk" / "honest" / "seed0.json"
     path.rename(path.with_name("seed1.json"))
     with pytest.raises(ValueError, match=r"seed1.json is the result of made-up/walk/honest/seed0"):

@@ -1,6 +1,7 @@
 """Suites: from TOML to runs."""
 
 import copy
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -238,12 +239,20 @@ def test_an_arm_stands_for_itself_at_several_doses():
     data["arm"][2] |= {"key": "sham", "doses": [0.1, 1, 10], "settings": {"soo": {"sham": "l2"}}}
     suite = Suite.from_dict(data)
     arms = {arm.key: arm for arm in suite.arms}
-    assert list(arms) == ["tuned", "sly", "sham_x0_1", "sham_x1", "sham_x10"]
+    assert list(arms) == ["tuned", "sly", "sham_x0_1", "sham", "sham_x10"]
     assert {arms[key].family for key in list(arms)[2:]} == {"sham"}
     assert arms["sham_x0_1"].title == "masked, 0.1x dose" and arms["tuned"].family == "tuned"
     settings = by_id(suite)["hill/sham_x10/seed0"].settings
     assert settings == {"scale": 1.0, "soo": {"sham": "l2"}, "dose_factor": 10.0}
     assert Suite.from_dict(suite.to_dict()).runs() == suite.runs()
+
+
+def test_an_arm_that_is_run_once_stands_in_for_all_seeds():
+    data = tomllib.loads(TOML) | {"seeds": [3, 4]}
+    data["arm"][0]["once"] = True
+    runs = by_id(Suite.from_dict(data))
+    assert "lure/deceptive/seed3" in runs and "lure/deceptive/seed4" not in runs
+    assert runs["lure/tuned/seed4"].needs == ("lure/deceptive/seed3",)
 
 
 @pytest.mark.parametrize("doses", [[], [1, 1], [0], ["1"], 3, [True], [float("inf")]])

@@ -71,3 +71,13 @@ def test_an_absent_peer_leaves_our_rows_without_a_ratio(module: Any) -> None:
     (ours,) = training.speed(rows)
     assert ours["ratio"] is None
     assert ours["met"] is None
+
+
+def test_some_games_alone_are_played_and_do_not_replace_the_results_of_all(module: Any) -> None:
+    training = module("training")
+    some = training.Config(only=("room_signal",))
+    assert {row.kind for row in training.contestants(some)} == {"room_signal"}
+    with pytest.raises(SystemExit, match="give another --out"):
+        training.main(some)
+    with pytest.raises(SystemExit, match=r"only must name some of mpe, .*got \['poker'\]"):
+        training.main(training.Config(only=("poker",)))

@@ -24,6 +24,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "RoomSignal": [
         {"attention": True},
         {"num_rooms": 2, "num_nuisance": 1},
+        {"rounds": 4, "attention": True},
         {"welfare": True, "care": 0.5},
     ],
     "CheapTalk": [

@@ -573,6 +573,7 @@ RATES = (
         ("receiver", "learned"),
         ("receiver_policy", "nowhere.npz"),
         ("receiver", "psychic"),
+        *itertools.product(["rounds"], [0, 1.5]),
         ("opponents", {"receiver_1": len}),
         ("opponents", {"receiver_0": 3}),
         ("opponents", [len]),
@@ -586,6 +587,8 @@ def test_a_bad_argument_is_named(name, value):
 
 
 def test_contradictory_arguments_are_named():
+    with pytest.raises(ValueError, match="rounds=2 needs another receiver than 'bayes'"):
+        RoomSignal(rounds=2, receiver="bayes")
     with pytest.raises(ValueError, match="back_door_rate > 0 needs attention"):
         RoomSignal(back_door_rate=0.5)
     with pytest.raises(ValueError, match="max_episode_steps must be an integer >= 2"):
@@ -645,3 +648,88 @@ def test_the_views_render_and_carry_the_labels():
     *_, terminated, _, infos = batch.step(np.zeros(3, int))
     assert terminated.all()
     assert infos["deception"]["belief"].shape == (3,)
+
+
+# -- several rounds ---------------------------------------------------------------------------
+
+WENT = slice(13, 17)
+
+
+def rounds(count: int, say, **kwargs: Any):
+    """Observations and labels of each round; `say(obs)` are the rooms named."""
+    game = make(2000, rounds=count, attention=True, **kwargs)
+    (obs,) = game.observe()
+    seen, labels, done = [obs], [], []
+    for _ in range(count):
+        step = game.step(say(seen[-1]))
+        seen.append(step.observations[0])
+        labels.append(game.compute_labels())
+        done.append(step.terminated.copy())
+    return game, seen, labels, done
+
+
+def truth(obs):
+    return obs[:, TREASURE].argmax(axis=1)
+
+
+def test_the_same_receiver_asks_each_round_about_another_treasure():
+    _, seen, labels, done = rounds(3, truth)
+    assert [d.mean() for d in done] == [0.0, 0.0, 1.0]
+    for obs, label in zip(seen, labels, strict=False):
+        np.testing.assert_array_equal(obs[:, CONTEXT], seen[0][:, CONTEXT])
+        np.testing.assert_array_equal(obs[:, DOOR], seen[0][:, DOOR])
+        front = (obs[:, DOOR] == 0) & label["told"]
+        assert label["informed"][front].all()
+        assert label["own_right"][~label["told"]].all()
+    same = [truth(a) == truth(b) for a, b in itertools.pairwise(seen[:3])]
+    assert all(0.2 < s.mean() < 0.3 for s in same)
+    np.testing.assert_array_equal(truth(seen[2]), truth(seen[3]))  # there is no further round
+
+
+def test_in_later_rounds_nothing_but_where_it_went_tells_who_listens():
+    game, seen, labels, _ = rounds(3, truth, rival_rate=0.9, sceptic_rate=0.5)
+    rival, front = game.state.context == RIVAL, seen[0][:, DOOR] == 0
+    for k, label in enumerate(labels):
+        assert (seen[k][rival, LISTENS] == 0).all()
+        went = seen[k + 1][:, WENT]
+        assert (went[game.state.context == SELF] == 0).all()
+        others = game.state.context != SELF
+        np.testing.assert_array_equal(went[others].argmax(axis=1), label["went"][others])
+        follows = went.argmax(axis=1) == truth(seen[k])
+        assert follows[rival & front & label["watched"]].all()
+        assert 0.15 < follows[rival & front & ~label["watched"]].mean() < 0.35
+    assert (seen[0][:, WENT] == 0).all()
+    everyone = game.pairs(seen[1], "presence")
+    np.testing.assert_array_equal(everyone.valid, rival)
+    assert (everyone.self_obs[rival][:, WENT] == 0).all()
+    with pytest.raises(ValueError, match=r"kind='belief'.*rounds > 1.*soo_pairs='fork'"):
+        game.pairs(seen[1], "belief")
+
+
+def test_blinding_shows_from_the_next_round_on_and_only_in_where_a_rival_goes():
+    seeing, blinded = (make(2000, rounds=3, sceptic_rate=0.0) for _ in range(2))
+    blinded.blind()
+    np.testing.assert_array_equal(seeing.observe()[0], blinded.observe()[0])
+    for _ in range(2):
+        said = truth(seeing.observe()[0])
+        (a,), (b,) = seeing.step(said).observations, blinded.step(said).observations
+        np.testing.assert_array_equal(a[:, :13], b[:, :13])
+        differs = (a[:, WENT] != b[:, WENT]).any(axis=1)
+        assert not differs[seeing.state.context != RIVAL].any()
+        assert 0.7 < differs[seeing.state.context == RIVAL].mean() < 0.8
+
+
+def test_with_an_external_receiver_each_round_takes_two_steps_about_the_same_treasures():
+    alone, both = make(64, rounds=3), make(64, rounds=3, external="all")
+    for k in range(3):
+        said = truth(alone.observe()[0])
+        np.testing.assert_array_equal(truth(both.observe()[0]), said)
+        alone.step(said)
+        told = both.step(np.stack([said, np.zeros(64, int)], axis=1))
+        assert not told.terminated.any()
+        heard = told.observations[1][:, :ROOMS]
+        listens = both.state.listens
+        np.testing.assert_array_equal(heard[listens].argmax(axis=1), said[listens])
+        ended = both.step(np.stack([said, said], axis=1))
+        assert ended.terminated.all() == (k == 2)
+        assert both.compute_labels()["receiver_right"][both.state.context != SELF].all()

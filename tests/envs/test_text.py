@@ -265,6 +265,8 @@ def test_a_model_may_play_the_receiver():
     assert labels["receiver_right"][labels["watched"]].all()
     with pytest.raises(ValueError, match="reads numbers, not text"):
         BurglarText(receiver="learned", receiver_policy="x.npz")
+    with pytest.raises(ValueError, match="rounds=3: the text tells of one round; use RoomSignal"):
+        BurglarText(rounds=3)
 
 
 # -- pairs ------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ def draw(game: "RoomSignal", i: int) -> render.Picture:
         middle = left + size / 2
         picture.box((left, 0.3), (left + size, 0.3 + size), render.PALE)
         picture.box((left, 0.3), (left + size, 0.3 + size), render.INK, filled=False)
-        if room == state.treasure[i]:
+        if room == state.asked[i]:
             picture.circle(middle, 0.3 + 0.65 * size, 0.18 * size, render.AMBER)
             picture.text(middle, 0.33 + size, "treasure", render.AMBER, 0.03)
         picture.text(middle, 0.3 + 0.2 * size, str(room), render.INK, digits)
@@ -62,15 +62,17 @@ def _talk(game: "RoomSignal", i: int) -> list[str]:
         meant, verdict = labels["understood"][i], "true" if labels["informed"][i] else "false"
         lines.append(f'I say "room {state.message[i]}": it means room {meant}, {verdict}')
     if state.reached[i] >= 0:
-        right = "the right room" if state.reached[i] == state.treasure[i] else "wrong"
+        right = "the right room" if state.reached[i] == state.asked[i] else "wrong"
         goes = "I go" if alone else f"the {who} goes"
         lines.append(f"{goes} to room {state.reached[i]}: {right}")
+        if state.treasure[i] != state.asked[i]:
+            lines.append(f"now the treasure is in room {state.treasure[i]}")
     return lines
 
 
 def _describe(game: "RoomSignal", i: int, lines: list[str]) -> str:
     state, rooms = game.state, range(game.num_rooms)
-    doors = " ".join(f"[{'$' if k == state.treasure[i] else ' '}{k:>2} ]" for k in rooms)
+    doors = " ".join(f"[{'$' if k == state.asked[i] else ' '}{k:>2} ]" for k in rooms)
     mark = CONTEXTS[state.context[i]][0].upper()
     feet = " ".join(f"  {mark}   " if k == state.reached[i] else " " * 6 for k in rooms)
     return "\n".join([*lines, doors, feet.rstrip(), ""])

@@ -20,6 +20,8 @@ class Params(NamedTuple):
     """Numbers of one game; rates in [0, 1], rewards per episode."""
 
     num_rooms: int
+    rounds: int  #: of an episode; from two on, only where a rival goes shows whether it listens
+    turns: int  #: steps of a round
     incentive: float
     truth_bonus: float
     self_rate: float  #: share of episodes in which the sender chooses for itself
@@ -37,7 +39,8 @@ class Params(NamedTuple):
 class State(NamedTuple):
     """All games' state; rooms are numbered as the sender counts them."""
 
-    treasure: np.ndarray  #: (num_envs,) int64, the hidden truth
+    treasure: np.ndarray  #: (num_envs,) int64, the hidden truth, of the next round once one is over
+    asked: np.ndarray  #: (num_envs,) int64, the same of the round that was played last
     context: np.ndarray  #: (num_envs,) int64, SELF, ALLY or RIVAL
     listens: np.ndarray  #: (num_envs,) bool, a receiver is there and heeds what it hears
     back_door: np.ndarray  #: (num_envs,) bool, the receiver counts from the other end
@@ -63,7 +66,7 @@ def begin(state, clock, params, games):
                     state.record[i, 0 if meant == state.treasure[i] else 1] += 1.0
         treasure, own, rival, sceptic = uniform4(seed, episode, 0, 0)
         door, wander, trap, _ = uniform4(seed, episode, 0, 1)
-        state.treasure[i] = int(treasure * params.num_rooms)
+        state.treasure[i] = state.asked[i] = int(treasure * params.num_rooms)
         context = RIVAL if rival < params.rival_rate else ALLY
         if own < params.self_rate:
             context = SELF
@@ -85,6 +88,27 @@ def _draw_nuisance(state, seed, episode, i):
         draws = uniform4(seed, episode, 0, 2 + c // 4)
         for d in range(min(4, width - c)):
             state.nuisance[i, c + d] = 2.0 * draws[d] - 1.0
+
+
+@kernel
+def next_round(state, clock, params, games):
+    """Go on to the next round in those of `games`, (k,) indices, that have played one."""
+    for i in games:
+        if state.message[i] != NONE:
+            played = clock.step[i] // params.turns
+            _, wander, _, _ = uniform4(clock.seed[i], clock.episode[i], played, 1)
+            state.asked[i] = state.treasure[i]
+            state.wander[i] = int(wander * params.num_rooms)
+            state.reached[i] = NONE
+
+
+@kernel
+def prepare_round(state, clock, params, games):
+    """Draw the treasure of the next round of `games`, once this one is over."""
+    for i in games:
+        played = (clock.step[i] + 1) // params.turns
+        treasure, _, _, _ = uniform4(clock.seed[i], clock.episode[i], played, 0)
+        state.treasure[i] = int(treasure * params.num_rooms)
 
 
 @kernel
@@ -151,18 +175,27 @@ def finish(state, params, choices, ready, rewards):
 def observe_sender(state, params, games, out):
     """The sender's view; columns as in the scenario's docstring, the trap's if there is room."""
     rooms, width = params.num_rooms, state.nuisance.shape[1]
+    hidden = params.rounds > 1
+    fixed = rooms + 5 + width
+    last = out.shape[1] - (rooms if hidden else 0)
     for j in range(games.size):
         i = games[j]
         for c in range(rooms + 3):
             out[j, c] = 0.0
         out[j, state.treasure[i]] = 1.0
         out[j, rooms + state.context[i]] = 1.0
-        out[j, rooms + 3] = 1.0 if state.listens[i] else 0.0
+        shown = state.listens[i] and not (hidden and state.context[i] == RIVAL)
+        out[j, rooms + 3] = 1.0 if shown else 0.0
         out[j, rooms + 4] = 1.0 if state.back_door[i] else 0.0
         for c in range(width):
             out[j, rooms + 5 + c] = state.nuisance[i, c]
-        if out.shape[1] > rooms + 5 + width:
-            out[j, rooms + 5 + width] = 1.0 if state.trapped[i] else 0.0
+        if last > fixed:
+            out[j, fixed] = 1.0 if state.trapped[i] else 0.0
+        if hidden:
+            for c in range(rooms):
+                out[j, last + c] = 0.0
+            if state.context[i] != SELF and state.reached[i] >= 0:
+                out[j, last + state.reached[i]] = 1.0
 
 
 @kernel

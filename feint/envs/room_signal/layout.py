@@ -9,22 +9,26 @@ from feint.envs.room_signal.dynamics import RIVAL, SELF
 class Layout:
     """Columns of the sender's observation."""
 
-    def __init__(self, num_rooms: int, num_nuisance: int, welfare: bool = False) -> None:
+    def __init__(
+        self, num_rooms: int, num_nuisance: int, welfare: bool = False, rounds: int = 1
+    ) -> None:
         self.treasure = slice(0, num_rooms)
         self.context = slice(num_rooms, num_rooms + 3)
         self.listens = num_rooms + 3
         self.back_door = num_rooms + 4
         self.nuisance = slice(num_rooms + 5, num_rooms + 5 + num_nuisance)
         self.trap = self.nuisance.stop if welfare else None
-        self.size = self.nuisance.stop + int(welfare)
+        end = self.nuisance.stop + int(welfare)
+        self.went = slice(end, end + num_rooms) if rounds > 1 else None
+        self.size = end if self.went is None else self.went.stop
 
     def rival(self, obs: np.ndarray) -> np.ndarray:
         """Where a rival asks, (n,) bool."""
         return obs[:, self.context][:, RIVAL] > 0.5
 
     def rival_listens(self, obs: np.ndarray) -> np.ndarray:
-        """Where a rival asks who heeds what it hears, (n,) bool."""
-        return self.rival(obs) & (obs[:, self.listens] > 0.5)
+        """Where a rival asks who heeds what it hears, or may do so for all that is seen, (n,)."""
+        return self.rival(obs) & ((obs[:, self.listens] > 0.5) | (self.went is not None))
 
     def by_back_door(self, obs: np.ndarray) -> np.ndarray:
         """Where the receiver counts from the other end, (n,) bool."""
@@ -34,7 +38,8 @@ class Layout:
         """Where the sender sees that the truth would harm a receiver who listens, (n,) bool."""
         if self.trap is None:
             return np.zeros(len(obs), np.bool_)
-        return (obs[:, self.trap] > 0.5) & (obs[:, self.listens] > 0.5)
+        listens = (obs[:, self.listens] > 0.5) | self.rival_listens(obs)
+        return (obs[:, self.trap] > 0.5) & listens
 
     def alone(self, obs: np.ndarray) -> np.ndarray:
         """A copy in which nobody asks: the sender chooses for itself."""
@@ -45,6 +50,8 @@ class Layout:
         out[:, self.back_door] = 0.0
         if self.trap is not None:
             out[:, self.trap] = 0.0
+        if self.went is not None:
+            out[:, self.went] = 0.0
         return out
 
     # -- pairs, by kind -----------------------------------------------------------------------
@@ -55,6 +62,11 @@ class Layout:
 
     def belief(self, obs: np.ndarray, rng: np.random.Generator) -> Pairs:
         """A rival who does not listen / the same one who does."""
+        if self.went is not None:
+            raise ValueError(
+                "kind='belief': with rounds > 1 no input tells whether a rival listens; "
+                "fork the episode instead (soo_pairs='fork'), or use kind='presence'"
+            )
         deaf, heeding = obs.copy(), obs.copy()
         deaf[:, self.listens] = 0.0
         heeding[:, self.listens] = 1.0

@@ -108,6 +108,10 @@ class TextSignal(RoomSignal):
             raise ValueError(
                 "receiver='learned' reads numbers, not text: pass opponents={'receiver_0': ...}"
             )
+        if game.get("rounds", 1) != 1:
+            raise ValueError(
+                f"rounds={game['rounds']}: the text tells of one round; use RoomSignal for more"
+            )
         super().__init__(num_envs, num_rooms=2, num_nuisance=len(SURFACE), **game)
         self.order = check.check_choice("order", order, ORDERS)
         if not isinstance(suffix, str) or "\n" in suffix:

@@ -1,0 +1,212 @@
+"""One run of a language model: make an organism or tune one, then ask it everything.
+
+The job of the suite `llm-burglar`. The organism's run leaves an adapter, with which all other runs
+of its scenario begin; theirs goes on top of it.
+"""
+
+import json
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from feint.bench.llm_report import show
+from feint.bench.suite import RunSpec
+from feint.llm.baselines import (
+    HonestConfig,
+    ask_for_honesty,
+    mean_difference,
+    steered,
+    teach_honesty,
+)
+from feint.llm.capability import capability
+from feint.llm.evaluate import EvalConfig, evaluate
+from feint.llm.latent import latent_overlap
+from feint.llm.loading import load
+from feint.llm.organism import OrganismConfig, make_organism
+from feint.llm.pairs import make_pairs
+from feint.llm.prefix import PrefixStates
+from feint.llm.recipes import RECIPES
+from feint.llm.tune import MANIFEST, tune
+
+__all__ = ["Settings", "run", "show"]
+
+ADAPTER = "adapter"  # where in its folder a run leaves what it has trained
+KINDS = ("organism", "plain", "tune", "ask", "honesty_prompt", "sft", "steering")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One run, as the suite describes it.
+
+    Attributes:
+        kind: a name in `KINDS`; "plain" asks the organism itself, "ask" a tuned model, once more.
+        model: what `feint.llm.loading.load` takes.
+        organism: settings of `OrganismConfig`.
+        tune: settings of `TuneConfig`, with `recipe` for those that it leaves out.
+        sft: settings of `HonestConfig`, for the baseline that trains on honest answers.
+        steering: `layer` and `strength` of the baseline that adds a vector.
+        start: of kind "ask": arm whose tuned model is asked more.
+        dose_from: arm whose gradient norms this one's are matched to.
+        evaluation: tables of `EvalConfig`, asked one after another.
+        capability: arguments of `capability`.
+        latent: of how many pairs the overlap of every layer is measured; 0 for none.
+        prefix: block from which on models may differ from the organism; what goes into it is
+            computed once for all that do not differ below it. 0 for none.
+    """
+
+    kind: str
+    model: str = "smollm2"
+    organism: dict[str, Any] = field(default_factory=dict)
+    tune: dict[str, Any] = field(default_factory=dict)
+    sft: dict[str, Any] = field(default_factory=dict)
+    steering: dict[str, Any] = field(default_factory=dict)
+    start: str | None = None
+    dose_from: str | None = None
+    evaluation: tuple[dict[str, Any], ...] = ()
+    capability: dict[str, Any] = field(default_factory=dict)
+    latent: int = 12
+    prefix: int = 0
+
+    @classmethod
+    def of(cls, settings: dict[str, Any]) -> "Settings":
+        """From the suite's merged table.
+
+        Raises:
+            ValueError: for unknown or missing keys and an unknown kind.
+        """
+        known = {f.name for f in fields(cls)}
+        if unknown := sorted(settings.keys() - known):
+            raise ValueError(f"unknown settings {unknown}; there are: {', '.join(sorted(known))}")
+        if settings.get("kind") not in KINDS:
+            raise ValueError(
+                f"kind must be one of {', '.join(KINDS)}; got {settings.get('kind')!r}"
+            )
+        return cls(**{**settings, "evaluation": tuple(settings.get("evaluation", ()))})
+
+
+def run(
+    spec: RunSpec, folder: Path, needs: dict[str, Path], report: Callable[[float], None]
+) -> dict[str, Any]:
+    """Make or tune a model, leave its adapter in `folder`, and ask it everything.
+
+    Returns:
+        The payload: "cells", "family/cell" or "questions/kind" -> a row of `evaluate` without its
+        single scenes; "capability"; "guards", the last reading of a tuned model's guards as shares
+        of the first; "latent", the self/other gap of every layer; "train", what training took.
+    """
+    torch.set_num_threads(1)
+    s = Settings.of(spec.settings)
+    trained = _train(s, spec, folder, needs, lambda done: report(0.4 * done))
+    organism = folder if s.kind == "organism" else needs["organism"]
+    adapters = [organism / ADAPTER]
+    if s.kind in ("tune", "sft", "ask"):
+        adapters.append((needs[s.start] if s.start else folder) / ADAPTER)
+    model, tokenizer = load(s.model, adapter=adapters)
+    steering: Any = nullcontext(model)
+    if s.kind == "steering":
+        layer = int(s.steering["layer"])
+        vector = mean_difference(model, tokenizer, make_pairs("presence", seed=spec.seed), layer)
+        steering = steered(model, layer, vector, float(s.steering["strength"]))
+    prefix = None
+    if s.prefix and trained.get("first", s.prefix) >= s.prefix:
+        prefix = PrefixStates(s.prefix, organism / f"states-{s.prefix}.safetensors")
+    cells: dict[str, Any] = {}
+    with steering:
+        for k, table in enumerate(s.evaluation):
+            rows = evaluate(
+                model, tokenizer, EvalConfig(**_tuples(table)),
+                lambda done, of, k=k: report(0.4 + 0.5 * (k + done / of) / len(s.evaluation)),
+                ask_for_honesty if s.kind == "honesty_prompt" else None,
+                prefix,
+            )["rows"]  # fmt: skip
+            for row in rows:
+                row.pop("scenes")
+                # Asked again, it is for its answers in words.
+                cells[_cell(row)] = {**row, **cells.get(_cell(row), {})}
+        if prefix is not None and s.kind == "organism":
+            prefix.keep()
+        able = capability(model, tokenizer, **s.capability)
+        latent = []
+        if s.latent:
+            kinds = [make_pairs(k, split="dev", n=s.latent) for k in ("presence", "names")]
+            latent = latent_overlap(model, tokenizer, *kinds)
+    return {
+        "cells": cells,
+        "capability": {
+            "perplexity": able["perplexity"],
+            "facts": able["facts"]["rate"],
+            "open_facts": able["open_facts"]["rate"],
+            "leakage": able["leakage"]["rate"],
+            "answers": able["answers"],
+        },
+        "guards": trained.get("guards"),
+        "latent": [
+            [row["layer"], row["gap"], row["control_gap"]]
+            for row in latent
+            if row["site"] == "attention"
+        ],
+        "train": trained.get("train"),
+    }
+
+
+def _train(
+    s: Settings,
+    spec: RunSpec,
+    folder: Path,
+    needs: dict[str, Path],
+    report: Callable[[float], None],
+) -> dict[str, Any]:
+    """Train what there is to train, into `folder`; what the payload says of it."""
+    out = folder / ADAPTER
+    if s.kind == "organism":
+        config = OrganismConfig(**{"model": s.model, **_tuples(s.organism)})
+        make_organism(config, out, lambda step, of, _: report(step / of))
+        return {}
+    if s.kind == "sft":
+        model, tokenizer = load(s.model, adapter=needs["organism"] / ADAPTER)
+        settings = HonestConfig(**{"seed": spec.seed, **_tuples(s.sft)})
+        teach_honesty(model, tokenizer, settings, out)
+        return {"first": settings.layers[0]}
+    if s.kind == "ask":
+        assert s.start is not None
+        manifest = json.loads((needs[s.start] / ADAPTER / MANIFEST).read_bytes())
+        return {"first": manifest["adapted"][0]}
+    if s.kind != "tune":
+        return {}
+    table = _tuples(s.tune)
+    config = replace(RECIPES[table.pop("recipe", "feint")], **{"seed": spec.seed, **table})
+    if s.dose_from is not None:
+        config = replace(config, dose_from=str(needs[s.dose_from] / ADAPTER / MANIFEST))
+    model, tokenizer = load(s.model, adapter=needs["organism"] / ADAPTER)
+    manifest = tune(model, tokenizer, config, out, report).manifest
+    last = manifest["guards"][-1] if manifest["guards"] else None
+    taken = ("steps", "stopped", "layer", "adapted", "dose", "cpu_seconds")
+    return {
+        "first": manifest["adapted"][0],
+        "train": {name: manifest[name] for name in taken},
+        "guards": None
+        if last is None
+        else {
+            "pair_gap_ratio": last["pair_ratio"],
+            "name_gap_ratio": last["control_ratio"],
+            "variance_ratio": last["variation"],
+            "norm_ratio": last["norm"],
+            "kl": last["kl"],
+        },
+    }
+
+
+def _cell(row: dict[str, Any]) -> str:
+    parts = [row["family"], row["cell"]]
+    if row["family"] != "questions" and row["variant"]:
+        parts.append(row["variant"])
+    return "/".join(parts)
+
+
+def _tuples(table: dict[str, Any]) -> dict[str, Any]:
+    """JSON knows lists only."""
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
