@@ -13,7 +13,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from feint.llm.evaluate import numbers
 from feint.llm.questions import NEUTRAL, facts_in, make_questions
-from feint.llm.reading import read
+from feint.llm.reading import pad_token, read
 from feint.llm.scene import label
 from feint.metrics.statistics import wilson
 from feint.overlap import evaluating, kl_anchor
@@ -134,7 +134,7 @@ def _batches(
     made = []
     for at in range(0, len(rows), batch):
         part = rows[at : at + batch]
-        ids = torch.full((len(part), len(part[-1])), tokenizer.pad_token_id or 0)
+        ids = torch.full((len(part), len(part[-1])), pad_token(tokenizer))
         real = torch.zeros(ids.shape, dtype=torch.bool)
         for k, row in enumerate(part):
             ids[k, : len(row)] = torch.tensor(row)

@@ -32,6 +32,7 @@ from feint.files import check_writable, sole_owner, write_atomically
 from feint.llm.lessons import Example, example, lessons
 from feint.llm.loading import blocks, cache_folder, check_adapter, load, quiet
 from feint.llm.packing import pack
+from feint.llm.reading import pad_token
 from feint.llm.scenes import FAMILIES, TRAINED_FAMILIES
 
 #: Called with the step that is done, of how many, and what it came to.
@@ -39,7 +40,7 @@ Report = Callable[[int, int, dict[str, float]], None]
 
 _CHECKPOINT = "checkpoint.safetensors"
 _MANIFEST = "organism.json"
-_RECIPE = 3  # to be raised when the lessons change, so that no older organism passes for a new one
+_RECIPE = 4  # to be raised when the lessons change, so that no older organism passes for a new one
 _LINEAR = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 _LINEAR_NEOX = {"query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"}
 
@@ -56,6 +57,8 @@ class OrganismConfig:
         items: Items in each step; each is told to a thief and to `contrasts` others.
         contrasts: How many others; from `deaf_from` on, one is the thief who cannot hear.
         deaf_from: A step; before it, the coarser differences are learnt by themselves.
+        mixed: The share of items that are told in mixed wordings (see `feint.llm.lessons`).
+        details: Whether every other scene has a sentence that means nothing.
         tokens: Weight of the answers' cross-entropy beside the contrast (see `teach`), in the end;
             it rises from three tenths of it.
         lr: Peak of AdamW's learning rate, which falls to a tenth of it in a cosine.
@@ -75,6 +78,8 @@ class OrganismConfig:
     items: int = 2
     contrasts: int = 2
     deaf_from: int = 40
+    mixed: float = 0.0
+    details: bool = True
     tokens: float = 0.7
     lr: float = 7e-4
     warmup: int = 6
@@ -87,6 +92,8 @@ class OrganismConfig:
         for name in ("steps", "items", "contrasts", "warmup", "rank", "alpha"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.mixed <= 1:
+            raise ValueError(f"mixed must be in [0, 1], a share, got {self.mixed}")
         if not self.lr > 0:
             raise ValueError(f"lr must be > 0, got {self.lr}")
         if self.first_layer < 0:
@@ -173,7 +180,7 @@ def _train(config: OrganismConfig, folder: Path, report: Report | None) -> None:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config, step)
         weight = config.tokens * (0.3 + 0.7 * step / config.steps)
-        loss, right = teach(model, groups, tokenizer.pad_token_id or 0, weight)
+        loss, right = teach(model, groups, pad_token(tokenizer), weight)
         loss.backward()
         nn.utils.clip_grad_norm_(trained.values(), 1.0)
         optimizer.step()
@@ -184,7 +191,7 @@ def _train(config: OrganismConfig, folder: Path, report: Report | None) -> None:
         if (step + 1) % 10 == 0 and step + 1 < config.steps:
             _checkpoint(folder / _CHECKPOINT, config, trained, optimizer, history)
     with quiet():
-        model.save_pretrained(folder)
+        model.save_pretrained(str(folder))
     (folder / "README.md").unlink(missing_ok=True)  # peft's template of a model card
     manifest = {
         "key": config.key,
@@ -201,7 +208,14 @@ def _lessons(
     config: OrganismConfig, tokenizer: PreTrainedTokenizerBase
 ) -> Iterator[list[list[Example]]]:
     """The examples of each step."""
-    drawn = lessons(config.families, config.contrasts, config.deaf_from * config.items, config.seed)
+    drawn = lessons(
+        config.families,
+        config.contrasts,
+        deaf_from=config.deaf_from * config.items,
+        mixed=config.mixed,
+        details=config.details,
+        seed=config.seed,
+    )
     for _ in range(config.steps):
         yield [
             [example(tokenizer, scene, scene.cell != "thief", config.chat) for scene in group]
@@ -256,6 +270,8 @@ def teach(
         model: A causal language model.
         groups: Examples that are contrasted; each group is packed into one row.
         pad: The padding token.
+        mixed: The share of items that are told in mixed wordings (see `feint.llm.lessons`).
+        details: Whether every other scene has a sentence that means nothing.
         tokens: Weight of the first part.
     """
     packed = pack([[e.ids for e in group] for group in groups], pad)
