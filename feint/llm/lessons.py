@@ -74,7 +74,7 @@ def example(
 def lessons(
     families: Sequence[str],
     contrasts: int = 2,
-    deaf_from: int = 0,
+    deaf_from: int | None = 0,
     mixed: float = 0.0,
     details: bool = True,
     seed: int = 0,
@@ -86,7 +86,8 @@ def lessons(
     Args:
         families: The stories.
         contrasts: How many others are told of an item.
-        deaf_from: The item from which on one of them is always the thief who cannot hear.
+        deaf_from: The item from which on one of them is always the thief who cannot hear; `None`
+            for never.
         mixed: The share of items that are told in mixed wordings.
         details: Whether every other scene has a sentence that means nothing.
         seed: Of all that is drawn.
@@ -108,7 +109,7 @@ def lessons(
                 told = replace(here, phrasings=(_pick(_phrasings(here), rng),))
                 cheap, costly = (split_words(w, "train") for w in (here.cheap, here.costly))
             item = _item(told, cheap, costly, details, rng)
-            cells = ["thief", *(["deaf"] if number >= deaf_from else [])]
+            cells = ["thief", *(["deaf"] if deaf_from is not None and number >= deaf_from else [])]
             while len(cells) <= contrasts:
                 cells.append(next(friends))
             truth = int(rng.integers(2))
