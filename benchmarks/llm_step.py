@@ -387,7 +387,7 @@ def page(results: dict[str, Any]) -> str:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--gpu-7b", action="store_true", help="a random 7B model on a GPU instead")
     parser.add_argument("--rounds", type=int, default=3, help="how often each way is timed")
     parser.add_argument("--scenes", type=int, default=16, help="answers that are read; 0 for none")

@@ -16,7 +16,7 @@ from feint.files import check_writable, sole_owner, write_atomically
 from feint.llm.chat import encode
 from feint.llm.checkpoints import newest, read_state
 from feint.llm.guards import Guards
-from feint.llm.loading import blocks, load, unwrapped
+from feint.llm.loading import blocks, load, quiet, unwrapped
 from feint.llm.objective import TextOverlap
 from feint.llm.pairs import TextPairs, load_pairs, make_pairs
 from feint.llm.partial import tokens
@@ -264,7 +264,8 @@ def _reload(model: Any, out: Path, config: TuneConfig) -> Any:
         return load(out, dtype=config.dtype, device=next(model.parameters()).device)[0]
     from peft import PeftModel
 
-    return PeftModel.from_pretrained(model, str(out)).eval()
+    with quiet():
+        return PeftModel.from_pretrained(model, str(out)).eval()
 
 
 def _owner(out: Path) -> Any:

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from feint.files import write_atomically
-from feint.llm.loading import blocks, check_adapter, name_of, unwrapped
+from feint.llm.loading import blocks, check_adapter, name_of, quiet, unwrapped
 from feint.llm.recipes import TuneConfig
 
 _SAMPLES = 64  # values of each weight that its fingerprint is made of
@@ -47,7 +47,7 @@ def make_trainable(model: Any, config: TuneConfig) -> Any:
         target_modules=_targets(model, config, layers),
         task_type="CAUSAL_LM",
     )
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), quiet():
         torch.manual_seed(config.seed)
         return get_peft_model(model, lora)
 
@@ -81,14 +81,14 @@ def _targets(model: nn.Module, config: TuneConfig, layers: range) -> list[str]:
         )
     if not found:
         raise ValueError(
-            f"of lora_targets {config.lora_targets} none is below what is compared; raise layer, or "
-            f"lower lora_layers"
+            f"of lora_targets {config.lora_targets} none is below what is compared; raise layer, "
+            f"or lower lora_layers"
         )
     return found
 
 
 def trained_weights(model: nn.Module) -> dict[str, Tensor]:
-    """The weights that are trained, by name, whole and on the CPU; of FSDP all processes must ask."""
+    """The weights that are trained, by name, whole, on the CPU; of FSDP all processes must ask."""
     found = {}
     for name, p in model.named_parameters():
         if p.requires_grad:

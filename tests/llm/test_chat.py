@@ -31,7 +31,7 @@ def test_the_real_positions_hold_the_rendered_text(side):
     assert batch.ids.dtype == torch.int64
     for row, mask, prompt in zip(batch.ids, batch.mask, PROMPTS, strict=True):
         assert tokenizer.decode(row[mask]) == render(tokenizer, prompt)
-        assert set(row[~mask].tolist()) <= {tokenizer.pad_token_id}
+        assert all(token == tokenizer.pad_token_id for token in row[~mask].tolist())
         assert mask[0 if side == "right" else -1]
 
 

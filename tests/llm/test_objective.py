@@ -151,15 +151,13 @@ def test_nothing_runs_above_the_compared_attention_nor_below_the_adapters():
     model, calls = objective.model, []
     for name, module in model.named_modules():
         if name.endswith((".mlp", ".self_attn", "lm_head")):
-            module.register_forward_hook(
-                lambda *_, name=name.split("model.")[-1]: calls.append(name)
-            )
+            module.register_forward_hook(lambda *_, name=name: calls.append(name))
     batch = rows(2, 9, 1), rows(2, 9, 2)
     objective(*batch)
     calls.clear()
     objective(*batch)
     one = ["layers.1.self_attn", "layers.1.mlp", "layers.2.self_attn"]
-    assert calls == one + one
+    assert [name.split("model.")[-1] for name in calls] == one + one
 
 
 def test_no_adapter_is_made_that_the_loss_does_not_reach():

@@ -64,6 +64,15 @@ def test_a_run_pulls_the_sides_together_and_leaves_an_adapter(tmp_path):
     assert fingerprint(before) == manifest["model"] == fingerprint(tiny(dtype=torch.float32))
 
 
+def test_a_run_in_bfloat16_has_adapters_in_float32(tmp_path):
+    run(tmp_path / "before", replace(CONFIG, steps=1))  # another precision in the same process
+    config = replace(CONFIG, steps=20, dtype="bfloat16")
+    result = run(tmp_path / "a", config, model=tiny(dtype=torch.bfloat16))
+    assert {w.dtype for w in weights(tmp_path / "a").values()} == {torch.float32}
+    assert result.manifest["guards"][-1]["pair_ratio"] < 0.8
+    assert all(row["loss"] == row["loss"] for row in result.manifest["history"])
+
+
 def test_a_finished_run_is_read_and_not_done_again(tmp_path, monkeypatch):
     first = run(tmp_path)
     monkeypatch.setattr(trainer_module.SOOTrainer, "train", lambda *_: pytest.fail("trained"))
