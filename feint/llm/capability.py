@@ -164,9 +164,9 @@ def harness(
         ValueError: If the package lm-eval is missing.
     """
     if importlib.util.find_spec("lm_eval") is None:
-        raise ValueError("these tasks need the package lm-eval: pip install 'feint[lm-eval]'")
-    from lm_eval import simple_evaluate
-    from lm_eval.models.huggingface import HFLM
+        raise ValueError("these tasks need the package lm-eval: pip install 'feint[harness]'")
+    from lm_eval import simple_evaluate  # pyright: ignore[reportMissingImports]
+    from lm_eval.models.huggingface import HFLM  # pyright: ignore[reportMissingImports]
 
     wrapped = HFLM(pretrained=model, tokenizer=tokenizer)  # type: ignore[arg-type]
     found = simple_evaluate(model=wrapped, tasks=list(tasks), limit=limit)

@@ -49,9 +49,9 @@ class OverlapTerms:
 class OverlapLoss:
     """A loss that makes a module treat the other side of each pair like the self side.
 
-    All sides run through the module in one batch, or `apart`, and the forward ends at the last hooked
-    layer if nothing above it is needed. No hook stays on the module, and no global random state is
-    used.
+    All sides run through the module in one batch, or `apart`, and the forward ends at the last
+    hooked layer if nothing above it is needed. No hook stays on the module, and no global random
+    state is used.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
