@@ -147,36 +147,23 @@ class Bench:
         given = [tight(x) if baseline_width is None else padded(x, baseline_width) for x in sides]
         label = "two full forwards" + (f", padded to {baseline_width}" if baseline_width else "")
         both = replace(config, detach="none")
+        directed = replace(config, detach="self")
         found = [way(label, lambda: plain(tuned, site, both, given))]
-        reference = {}
-        for detach in ("none", "self"):
-            directed = replace(config, detach=detach)
-            one = way("", lambda c=directed: plain(tuned, site, c, given))
-            reference[detach] = self._gradients(one, weights)
         for label, changes, target in ways:
-            changed = replace(both, **changes)
-            objective = TextOverlap(tuned, changed)
-            one = way(label, lambda o=objective: o(*sides)["loss"], target)
-            want = reference[changed.detach]
-            got = self._gradients(one, weights)
-            one.error = float((got - want).norm() / want.norm())
-            found.append(one)
+            objective = TextOverlap(tuned, replace(both, **changes))
+            found.append(way(label, lambda o=objective: o(*sides)["loss"], target))
+        reference = {"self": way("", lambda: plain(tuned, site, directed, given)), "none": found[0]}
+        wanted = {detach: self._peak(one, weights) for detach, one in reference.items()}
+        for one, (_, changes, _) in zip(found[1:], ways, strict=True):
+            want = wanted[changes.get("detach", "none")]
+            one.error = float((self._peak(one, weights) - want).norm() / want.norm())
         for _ in range(self.rounds):
             for one in found:
                 one.seconds.append(self._time(one.step))
-        for one in found:
-            one.peak = self._peak(one.step)
         self.model = without_adapters(tuned)
         group = Group(name, found)
         print(table(group.rows()), flush=True)
         return group
-
-    def _gradients(self, way: Way, weights: Sequence[Tensor]) -> Tensor:
-        way.step()
-        return torch.cat([
-            (torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1).double().cpu()
-            for p in weights
-        ])  # fmt: skip
 
     def _time(self, step: Callable[[], None]) -> float:
         """Seconds: of this process on a CPU, of the clock on a GPU."""
@@ -191,29 +178,42 @@ class Bench:
         torch.cuda.synchronize()
         return (time.perf_counter() - start) / 10
 
-    def _peak(self, step: Callable[[], None]) -> int:
-        """The most bytes that tensors took during a step, above what they took before."""
+    def _peak(self, way: Way, weights: Sequence[Tensor]) -> Tensor:
+        """Take a step; note the most bytes that tensors took above what was there before.
+
+        Returns:
+            The gradient, flat, float64.
+        """
         if self.device.type == "cuda":
             torch.cuda.synchronize()
             torch.cuda.reset_peak_memory_stats()
             before = torch.cuda.memory_allocated()
-            step()
+            way.step()
             torch.cuda.synchronize()
-            return torch.cuda.max_memory_allocated() - before
-        with torch.profiler.profile(
-            activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
-        ) as profile:
-            step()
-        with tempfile.TemporaryDirectory() as folder:
-            profile.export_chrome_trace(f"{folder}/trace.json")
-            events = json.loads(Path(folder, "trace.json").read_text())["traceEvents"]
-        memory = [event for event in events if event.get("name") == "[memory]"]
-        memory.sort(key=lambda event: event["ts"])
-        held = peak = 0
-        for event in memory:
-            held += event["args"]["Bytes"]
-            peak = max(peak, held)
-        return peak
+            way.peak = torch.cuda.max_memory_allocated() - before
+        else:
+            with torch.profiler.profile(
+                activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
+            ) as profile:
+                way.step()
+            way.peak = _most_held(profile)
+        return torch.cat([
+            (torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1).double().cpu()
+            for p in weights
+        ])  # fmt: skip
+
+
+def _most_held(profile: Any) -> int:
+    """The most bytes held at once, of all that were allocated and freed while it watched."""
+    with tempfile.TemporaryDirectory() as folder:
+        profile.export_chrome_trace(f"{folder}/trace.json")
+        events = json.loads(Path(folder, "trace.json").read_text())["traceEvents"]
+    memory = [event for event in events if event.get("name") == "[memory]"]
+    held = most = 0
+    for event in sorted(memory, key=lambda event: event["ts"]):
+        held += event["args"]["Bytes"]
+        most = max(most, held)
+    return most
 
 
 def pairs_of(tokenizer: Any, form: str, chat: bool, n: int) -> tuple[Tensor, Tensor]:
@@ -239,7 +239,7 @@ def steps(model: Any, tokenizer: Any, rounds: int) -> list[Group]:
                 scenes,
                 [
                     ("both sides", {}, 1.5 if judged else None),
-                    ("both sides in one batch", {"together": True}, None),
+                    *([("both sides in one batch", {"together": True}, None)] if judged else []),
                     ("directed", {"detach": "self"}, 2.0 if judged else None),
                 ],
             )
@@ -257,9 +257,9 @@ def steps(model: Any, tokenizer: Any, rounds: int) -> list[Group]:
             )
         )
     config = replace(BASE, layer=0.57)
-    for form, n, target in (("fragment", 4, 6.0), ("scene", PAIRS, 3.0)):
-        sides = pairs_of(tokenizer, form, False, n)
-        length = int((sides[0] != PAD).sum() + (sides[1] != PAD).sum()) // (2 * n)
+    for form, target in (("fragment", 6.0), ("scene", 3.0)):
+        sides = pairs_of(tokenizer, form, False, PAIRS)
+        length = int((sides[0] != PAD).sum() + (sides[1] != PAD).sum()) // (2 * PAIRS)
         for what, adapted in (("0 to 17", None), ("of the recipe", RECIPES["feint"].lora_span)):
             found.append(
                 bench.group(

@@ -159,10 +159,10 @@ class TextOverlap(nn.Module):
 
     def next_token_loss(self, rows: Tensor) -> Tensor:
         """Mean negative log-likelihood of each token after the first, in nats."""
-        logits = self.to_logits(self.model, rows)
-        return F.cross_entropy(
-            logits[:, :-1].flatten(0, 1).float(), rows[:, 1:].flatten(), ignore_index=PAD
-        )
+        logits = self.to_logits(self.model, rows)[:, :-1].flatten(0, 1).float()
+        # With padding on the left nothing real comes before a row's first token.
+        wanted = rows[:, 1:].masked_fill(rows[:, :-1] == PAD, PAD)
+        return F.cross_entropy(logits, wanted.flatten(), ignore_index=PAD)
 
     def _weighted(self, overlap: Tensor | None) -> tuple[Tensor, float]:
         """The overlap term in the loss, and the norm of its gradient."""

@@ -217,11 +217,13 @@ def test_a_dose_is_the_norm_of_the_gradient_that_arrives(sham):
     assert norm(found) == pytest.approx(0.37, rel=1e-6)
 
 
-def test_exposure_is_the_next_token_loss_of_the_whole_model():
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_exposure_is_the_next_token_loss_of_the_whole_model(side):
     objective = built("llama", replace(CONFIG, anchor="none", sham="exposure"), None)
-    me, other = rows(3, 9, 1), rows(3, 9, 2)
+    me, other = rows(3, 9, 1, side), rows(3, 9, 2, side)
     both = torch.cat([me, other])
     labels = both.masked_fill(both == PAD, -100)
+    labels[:, 1:][both[:, :-1] == PAD] = -100
     want = objective.model(input_ids=both.clamp_min(0), attention_mask=both != PAD, labels=labels)
     got = objective(me, other)["loss"]
     assert float(got.detach()) == pytest.approx(float(want.loss.detach()), rel=1e-5)
