@@ -6,6 +6,7 @@ of its scenario begin; theirs goes on top of it.
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, fields, replace
@@ -166,7 +167,9 @@ def _train(
     out = folder / ADAPTER
     if s.kind == "organism":
         config = OrganismConfig(**{"model": s.model, **_tuples(s.organism)})
-        make_organism(config, out, lambda step, of, _: report(step / of))
+        # In the cache, so that an interrupted training goes on, and no organism is made twice.
+        made = make_organism(config, None, lambda step, of, _: report(step / of))
+        shutil.copytree(made, out)
         return {}
     if s.kind == "sft":
         model, tokenizer = load(s.model, adapter=needs["organism"] / ADAPTER)
