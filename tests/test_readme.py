@@ -47,8 +47,9 @@ def test_every_file_that_it_links_is_there():
 @pytest.mark.slow
 def test_its_commands_and_its_code_run_as_written(tmp_path):
     for command in commands():
+        shorter = SHORTER.get(" ".join(command[1:3]), [])
         done = subprocess.run(
-            [sys.executable, "-m", "feint.cli", *command[1:], *SHORTER.get(" ".join(command[1:3]), ())],
+            [sys.executable, "-m", "feint.cli", *command[1:], *shorter],
             cwd=tmp_path, capture_output=True, text=True,
         )  # fmt: skip
         assert done.returncode == 0, (command, done.stderr)
