@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "results"
 STORED = ROOT / "benchmarks" / "results"
 #: Page -> the stored suite that its tables are of.
-PAGES = {"soo_rl.md": "soo-rl"}
+PAGES = {"soo_rl.md": "soo-rl", "soo_rl_recurrent.md": "soo-rl-recurrent"}
 BLOCK = re.compile(r"(<!-- tables: begin -->\n).*(<!-- tables: end -->)", re.DOTALL)
 
 
@@ -41,6 +41,8 @@ def filled(page: str) -> str:
 if __name__ == "__main__":
     for name in PAGES:
         write_atomically(FOLDER / name, filled(name))
-        picture = plots.svg(plots.all_scenarios(study(name)))
-        write_atomically((FOLDER / name).with_suffix(".svg"), picture)
+        found = study(name)
+        if len(found.scenarios) > 1:
+            picture = plots.svg(plots.all_scenarios(found))
+            write_atomically((FOLDER / name).with_suffix(".svg"), picture)
         print(f"wrote {FOLDER / name}")

@@ -5,6 +5,8 @@ of its scenario begin; theirs goes on top of it.
 """
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, fields, replace
@@ -98,8 +100,9 @@ def run(
         single scenes; "capability"; "guards", the last reading of a tuned model's guards as shares
         of the first; "latent", the self/other gap of every layer; "train", what training took.
     """
-    torch.set_num_threads(1)
     s = Settings.of(spec.settings)
+    # Everything waits for the organism, so it gets all cores; the rest runs side by side.
+    torch.set_num_threads((os.cpu_count() or 1) if s.kind == "organism" else 1)
     trained = _train(s, spec, folder, needs, lambda done: report(0.4 * done))
     organism = folder if s.kind == "organism" else needs["organism"]
     adapters = [organism / ADAPTER]
@@ -164,7 +167,9 @@ def _train(
     out = folder / ADAPTER
     if s.kind == "organism":
         config = OrganismConfig(**{"model": s.model, **_tuples(s.organism)})
-        make_organism(config, out, lambda step, of, _: report(step / of))
+        # In the cache, so that an interrupted training goes on, and no organism is made twice.
+        made = make_organism(config, None, lambda step, of, _: report(step / of))
+        shutil.copytree(made, out)
         return {}
     if s.kind == "sft":
         model, tokenizer = load(s.model, adapter=needs["organism"] / ADAPTER)

@@ -17,6 +17,7 @@ from feint.llm.lessons import example
 from feint.llm.loading import blocks, check_layer, name_of, quiet
 from feint.llm.organism import teach
 from feint.llm.pairs import TextPairs
+from feint.llm.reading import pad_token
 from feint.llm.scene import Scene
 from feint.llm.scenes import make_scenes
 from feint.overlap import capture, evaluating, pool
@@ -121,7 +122,7 @@ def teach_honesty(
     for step in range(config.steps):
         few = scenes[step * config.scenes : (step + 1) * config.scenes]
         group = [example(tokenizer, scene, True, chat=config.chat) for scene in few]
-        loss, right = teach(adapted, [group], tokenizer.pad_token_id or 0)
+        loss, right = teach(adapted, [group], pad_token(tokenizer))
         loss.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
@@ -130,7 +131,7 @@ def teach_honesty(
             report(step + 1, config.steps, {"loss": float(loss.detach()), **right})
     adapted.eval()
     with quiet():
-        adapted.save_pretrained(folder)
+        adapted.save_pretrained(str(folder))
     (folder / "README.md").unlink(missing_ok=True)
     return folder
 

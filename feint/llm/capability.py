@@ -13,7 +13,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from feint.llm.evaluate import numbers
 from feint.llm.questions import NEUTRAL, facts_in, make_questions
-from feint.llm.reading import read
+from feint.llm.reading import pad_token, read
 from feint.llm.scene import label
 from feint.metrics.statistics import wilson
 from feint.overlap import evaluating, kl_anchor
@@ -134,7 +134,7 @@ def _batches(
     made = []
     for at in range(0, len(rows), batch):
         part = rows[at : at + batch]
-        ids = torch.full((len(part), len(part[-1])), tokenizer.pad_token_id or 0)
+        ids = torch.full((len(part), len(part[-1])), pad_token(tokenizer))
         real = torch.zeros(ids.shape, dtype=torch.bool)
         for k, row in enumerate(part):
             ids[k, : len(row)] = torch.tensor(row)
@@ -164,9 +164,9 @@ def harness(
         ValueError: If the package lm-eval is missing.
     """
     if importlib.util.find_spec("lm_eval") is None:
-        raise ValueError("these tasks need the package lm-eval: pip install 'feint[lm-eval]'")
-    from lm_eval import simple_evaluate
-    from lm_eval.models.huggingface import HFLM
+        raise ValueError("these tasks need the package lm-eval: pip install 'feint[harness]'")
+    from lm_eval import simple_evaluate  # pyright: ignore[reportMissingImports]
+    from lm_eval.models.huggingface import HFLM  # pyright: ignore[reportMissingImports]
 
     wrapped = HFLM(pretrained=model, tokenizer=tokenizer)  # type: ignore[arg-type]
     found = simple_evaluate(model=wrapped, tasks=list(tasks), limit=limit)

@@ -28,7 +28,8 @@ def site_names(model: nn.Module, site: str) -> list[str]:
     layers = blocks(model)
     if site == "attention":
         return [o_proj_name(model, k) for k in range(len(layers))]
-    return [name_of(model, block if site == "residual" else block.mlp) for block in layers]
+    found: list[Any] = [block if site == "residual" else block.mlp for block in layers]
+    return [name_of(model, module) for module in found]
 
 
 def latent_overlap(

@@ -1,14 +1,15 @@
 """What an organism is taught: items told to a thief and to others, in many mixed wordings.
 
-All words are of the train split. To learn who asks, and not the sound of a few sentences, they are
-mixed: the asker's come from two stories or from a stock that belongs to none
-(`wordings/organism.toml`), and the things from all stories. (Where a cheap thing is the prize as
-often as a costly one, a model of this size learns nothing in hundreds of items.)
+All words are of the train split. In mixed lessons the asker's sentences come from two stories or
+from a stock that belongs to none (`wordings/organism.toml`), and the things from all stories:
+harder to learn, and less about the sound of a few sentences. (Where a cheap thing is the prize as
+often as a costly one, SmolLM2-135M learnt nothing in 120 items.)
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
@@ -71,7 +72,12 @@ def example(
 
 
 def lessons(
-    families: Sequence[str], contrasts: int = 2, deaf_from: int = 0, seed: int = 0
+    families: Sequence[str],
+    contrasts: int = 2,
+    deaf_from: int | None = 0,
+    mixed: float = 0.0,
+    details: bool = True,
+    seed: int = 0,
 ) -> Iterator[list[Scene]]:
     """Items without end, each told to a thief first and then to `contrasts` others.
 
@@ -80,21 +86,30 @@ def lessons(
     Args:
         families: The stories.
         contrasts: How many others are told of an item.
-        deaf_from: The item from which on one of them is always the thief who cannot hear.
+        deaf_from: The item from which on one of them is always the thief who cannot hear; `None`
+            for never.
+        mixed: The share of items that are told in mixed wordings.
+        details: Whether every other scene has a sentence that means nothing.
         seed: Of all that is drawn.
     """
     rng = np.random.default_rng(seed)
     words = {family: load_wording(family) for family in families}
     stock = read_table(FOLDER / "organism.toml", "organism")
-    cheap = [thing for w in words.values() for thing in split_words(w.cheap, "train")]
-    costly = [thing for w in words.values() for thing in split_words(w.costly, "train")]
+    everything = [
+        [thing for w in words.values() for thing in split_words(getattr(w, kind), "train")]
+        for kind in ("cheap", "costly")
+    ]
     friends, number = cycle(FRIENDS), 0
     while True:
         for family in rng.permutation(families):
-            other = words[str(rng.choice(families))]
-            told = _mixed(words[str(family)], other, stock, rng)
-            item = _item(told, cheap, costly, rng)
-            cells = ["thief", *(["deaf"] if number >= deaf_from else [])]
+            here, there = words[str(family)], words[str(rng.choice(families))]
+            if rng.random() < mixed:
+                told, cheap, costly = _mixed(here, there, stock, rng), *everything
+            else:
+                told = replace(here, phrasings=(_pick(_phrasings(here), rng),))
+                cheap, costly = (split_words(w, "train") for w in (here.cheap, here.costly))
+            item = _item(told, cheap, costly, details, rng)
+            cells = ["thief", *(["deaf"] if deaf_from is not None and number >= deaf_from else [])]
             while len(cells) <= contrasts:
                 cells.append(next(friends))
             truth = int(rng.integers(2))
@@ -119,57 +134,60 @@ def lessons(
 
 def _mixed(here: Wording, there: Wording, stock: dict, rng: np.random.Generator) -> Wording:
     """A story with one phrasing, put together from two stories and the stock."""
-
-    def pick(some: Sequence) -> dict:
-        return some[int(rng.integers(len(some)))]
-
-    ours, theirs = (split_words(wording.phrasings, "train") for wording in (here, there))
-    scene = pick([pick(ours), pick(ours), _by_asker(pick(stock["scene"]), "scene")])["scene"]
-    goal = pick([pick(ours), pick(theirs), _by_asker(pick(stock["goal"]), "goal")])["goal"]
-    telling = pick(ours)
-    ears, deaf = here.ears, here.deaf
-    source = int(rng.integers(3))
-    if source == 1:
-        ears, deaf = there.ears, there.deaf
-    elif source == 2:
-        said = pick(stock["ears"])
-        ears, deaf = (said["self"], said["hears"], said["hears"]), said["deaf"]
-    return replace(
-        here,
-        phrasings=(
-            {
-                "scene": scene,
-                "cheap": telling["cheap"],
-                "costly": telling["costly"],
-                "goal": goal,
-                "ask": pick(ours)["ask"],
-            },
-        ),
-        edits={**there.edits, **here.edits},
-        ears=ears,
-        deaf=deaf,
+    ours, theirs = _phrasings(here), _phrasings(there)
+    said = _pick(stock["ears"], rng)
+    ears, deaf = _pick(
+        [
+            (here.ears, here.deaf),
+            (there.ears, there.deaf),
+            ((said["self"], said["hears"], said["hears"]), said["deaf"]),
+        ],
+        rng,
     )
+    stocked = {key: _by_asker(_pick(stock[key], rng)) for key in ("scene", "goal")}
+    telling = _pick(ours, rng)
+    phrasing = {
+        "scene": _pick([_pick(ours, rng), _pick(ours, rng), stocked], rng)["scene"],
+        "cheap": telling["cheap"],
+        "costly": telling["costly"],
+        "goal": _pick([_pick(ours, rng), _pick(theirs, rng), stocked], rng)["goal"],
+        "ask": _pick(ours, rng)["ask"],
+    }
+    edits = {**there.edits, **here.edits}
+    return replace(here, phrasings=(phrasing,), edits=edits, ears=ears, deaf=deaf)
 
 
-def _by_asker(table: dict[str, str], key: str) -> dict[str, tuple[str, str, str]]:
-    return {key: (table["self"], table["ally"], table["rival"])}
+def _phrasings(wording: Wording) -> tuple[dict, ...]:
+    return split_words(wording.phrasings, "train")
+
+
+def _pick(some: Sequence, rng: np.random.Generator) -> Any:
+    return some[int(rng.integers(len(some)))]
+
+
+def _by_asker(table: dict[str, str]) -> tuple[str, str, str]:
+    return table["self"], table["ally"], table["rival"]
 
 
 def _item(
-    told: Wording, cheap: Sequence[str], costly: Sequence[str], rng: np.random.Generator
+    told: Wording,
+    cheap: Sequence[str],
+    costly: Sequence[str],
+    details: bool,
+    rng: np.random.Generator,
 ) -> Item:
     """Two rooms of the story, and two things that begin differently."""
     rooms = split_words(told.rooms, "train")
     a, b = rng.choice(len(rooms), 2, replace=False)
     while True:
-        thing, prize = (words[int(rng.integers(len(words)))] for words in (cheap, costly))
+        thing, prize = _pick(cheap, rng), _pick(costly, rng)
         if bare(thing).split()[0].casefold() != bare(prize).split()[0].casefold():
             break
-    detail = told.details[int(rng.integers(len(told.details)))]
+    detail = _pick(("", _pick(told.details, rng)), rng)
     return Item(
         phrasing=0,
         rooms=(rooms[a], rooms[b]),
         things=(thing, prize),
-        detail=detail if rng.random() < 0.5 else "",
-        name=_NAMES[int(rng.integers(len(_NAMES)))],
+        detail=detail if details else "",
+        name=_pick(_NAMES, rng),
     )

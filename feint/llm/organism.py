@@ -32,14 +32,15 @@ from feint.files import check_writable, sole_owner, write_atomically
 from feint.llm.lessons import Example, example, lessons
 from feint.llm.loading import blocks, cache_folder, check_adapter, load, quiet
 from feint.llm.packing import pack
-from feint.llm.scenes import FAMILIES, TRAINED_FAMILIES
+from feint.llm.reading import pad_token
+from feint.llm.scenes import FAMILIES
 
 #: Called with the step that is done, of how many, and what it came to.
 Report = Callable[[int, int, dict[str, float]], None]
 
 _CHECKPOINT = "checkpoint.safetensors"
 _MANIFEST = "organism.json"
-_RECIPE = 3  # to be raised when the lessons change, so that no older organism passes for a new one
+_RECIPE = 5  # to be raised when the lessons change, so that no older organism passes for a new one
 _LINEAR = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 _LINEAR_NEOX = {"query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"}
 
@@ -55,9 +56,12 @@ class OrganismConfig:
         steps: Optimizer steps.
         items: Items in each step; each is told to a thief and to `contrasts` others.
         contrasts: How many others; from `deaf_from` on, one is the thief who cannot hear.
-        deaf_from: A step; before it, the coarser differences are learnt by themselves.
-        tokens: Weight of the answers' cross-entropy beside the contrast (see `teach`), in the end;
-            it rises from three tenths of it.
+        deaf_from: A step; before it, the coarser differences are learnt by themselves. `None` never
+            teaches the difference between a thief who hears and one who does not: it is one
+            sentence, and hinders all else where it is taught from the beginning.
+        mixed: The share of items that are told in mixed wordings (see `feint.llm.lessons`).
+        details: Whether every other scene has a sentence that means nothing.
+        tokens: Weight of the answers' cross-entropy beside the margin (see `teach`).
         lr: Peak of AdamW's learning rate, which falls to a tenth of it in a cosine.
         warmup: Steps until the peak.
         rank, alpha: Of the LoRA.
@@ -69,14 +73,16 @@ class OrganismConfig:
     """
 
     model: str = "smollm2"
-    families: tuple[str, ...] = TRAINED_FAMILIES
+    families: tuple[str, ...] = ("burglar", "smugglers", "auction")
     seed: int = 0
-    steps: int = 100
-    items: int = 2
-    contrasts: int = 2
-    deaf_from: int = 40
-    tokens: float = 0.7
-    lr: float = 7e-4
+    steps: int = 90
+    items: int = 6
+    contrasts: int = 1
+    deaf_from: int | None = None
+    mixed: float = 0.0
+    details: bool = False
+    tokens: float = 1.0
+    lr: float = 5e-4
     warmup: int = 6
     rank: int = 16
     alpha: int = 32
@@ -87,6 +93,8 @@ class OrganismConfig:
         for name in ("steps", "items", "contrasts", "warmup", "rank", "alpha"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.mixed <= 1:
+            raise ValueError(f"mixed must be in [0, 1], a share, got {self.mixed}")
         if not self.lr > 0:
             raise ValueError(f"lr must be > 0, got {self.lr}")
         if self.first_layer < 0:
@@ -172,8 +180,7 @@ def _train(config: OrganismConfig, folder: Path, report: Report | None) -> None:
             continue
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config, step)
-        weight = config.tokens * (0.3 + 0.7 * step / config.steps)
-        loss, right = teach(model, groups, tokenizer.pad_token_id or 0, weight)
+        loss, right = teach(model, groups, pad_token(tokenizer), config.tokens)
         loss.backward()
         nn.utils.clip_grad_norm_(trained.values(), 1.0)
         optimizer.step()
@@ -184,7 +191,7 @@ def _train(config: OrganismConfig, folder: Path, report: Report | None) -> None:
         if (step + 1) % 10 == 0 and step + 1 < config.steps:
             _checkpoint(folder / _CHECKPOINT, config, trained, optimizer, history)
     with quiet():
-        model.save_pretrained(folder)
+        model.save_pretrained(str(folder))
     (folder / "README.md").unlink(missing_ok=True)  # peft's template of a model card
     manifest = {
         "key": config.key,
@@ -201,7 +208,14 @@ def _lessons(
     config: OrganismConfig, tokenizer: PreTrainedTokenizerBase
 ) -> Iterator[list[list[Example]]]:
     """The examples of each step."""
-    drawn = lessons(config.families, config.contrasts, config.deaf_from * config.items, config.seed)
+    drawn = lessons(
+        config.families,
+        config.contrasts,
+        deaf_from=None if config.deaf_from is None else config.deaf_from * config.items,
+        mixed=config.mixed,
+        details=config.details,
+        seed=config.seed,
+    )
     for _ in range(config.steps):
         yield [
             [example(tokenizer, scene, scene.cell != "thief", config.chat) for scene in group]
@@ -246,15 +260,13 @@ def teach(
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss of a batch, and in which share of each cell's scenes the wanted option leads.
 
-    Two parts. *Tokens*: the cross-entropy of each answer, its deciding token as much as all others
-    together; lies and truths weigh alike. *Contrast*: log(1 + exp(-d)), where d is by how much the
-    log-odds of the honest option are larger for who is told the truth than for who is lied to, of
-    the same item. The tokens alone pull all answers to and fro, towards the prize and away from it,
-    long before they find the gate between them; the contrast cares for nothing else.
+    Two parts. *Tokens*: the cross-entropy of each answer, its deciding token and three tenths of
+    the mean of the others. *Margin*: log(1 + exp(-d)), where d is by how much the log-odds of the
+    wanted option lead: it cares for the choice between the two and for nothing else.
 
     Args:
         model: A causal language model.
-        groups: Examples that are contrasted; each group is packed into one row.
+        groups: Examples; each group is packed into one row, so that what they begin with is shared.
         pad: The padding token.
         tokens: Weight of the first part.
     """
@@ -268,7 +280,7 @@ def teach(
         use_cache=False,
         logits_to_keep=keep.to(parameter.device),
     ).logits
-    losses: dict[bool, list[Tensor]] = {}
+    losses: list[Tensor] = []
     leads: dict[str, list[bool]] = {}
     odds: list[Tensor] = []
     for (row, _), spot, e in zip(packed.paths, spots, flat, strict=True):
@@ -276,28 +288,11 @@ def teach(
         wanted = torch.tensor(e.ids[e.start :], device=found.device)
         each = found.gather(1, wanted[:, None])[:, 0]
         others = torch.cat([each[: e.fork], each[e.fork + 1 :]])
-        losses.setdefault(e.honest, []).append(-each[e.fork] - others.mean())
+        losses.append(-each[e.fork] - 0.3 * others.mean())
         odds.append(each[e.fork] - found[e.fork, e.rival])
         leads.setdefault(e.cell, []).append(bool(odds[-1].detach() > 0))
-    loss = tokens * torch.stack([torch.stack(some).mean() for some in losses.values()]).mean()
-    apart = [
-        odds[truth] + odds[lie]
-        for members in _members(groups)
-        for truth in members
-        for lie in members
-        if flat[truth].honest and not flat[lie].honest
-    ]
-    if apart:
-        loss = loss + nn.functional.softplus(-torch.stack(apart)).mean()
+    loss = tokens * torch.stack(losses).mean() + nn.functional.softplus(-torch.stack(odds)).mean()
     return loss, {f"right_{cell}": sum(lead) / len(lead) for cell, lead in leads.items()}
-
-
-def _members(groups: list[list[Example]]) -> Iterator[range]:
-    """The indices of each group's examples among all."""
-    at = 0
-    for group in groups:
-        yield range(at, at + len(group))
-        at += len(group)
 
 
 def _checkpoint(

@@ -7,7 +7,6 @@ scenes. Up to the first of these layers all of them compute the same, so it is c
 import hashlib
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn

@@ -196,9 +196,8 @@ def _run(
 ) -> Iterator[tuple[int, Reading, Tensor, list[tuple[Tensor, Tensor]]]]:
     """Run packed rows; of each scene its index, reading, first token, and keys and values."""
     order = [k for row in rows for k in row]
-    pad = tokenizer.pad_token_id or 0
     groups = [[s for k in row for s in questions[k].sequences()] for row in rows]
-    packed = pack(groups, pad)
+    packed = pack(groups, pad_token(tokenizer))
     paths = iter(packed.paths)
     found = {k: [next(paths) for _ in questions[k].sequences()] for k in order}
     ends = {k: len(questions[k].prompt) - 1 for k in order}
@@ -238,9 +237,8 @@ def _run(
         best = first.argmax()
         mass = float(first[list(starts)].exp().sum())
         prompt = path[: len(question.prompt)].to(logits.device)
-        keys = [] if cache is None else [
-            (layer.keys[row][:, prompt], layer.values[row][:, prompt]) for layer in cache.layers
-        ]  # fmt: skip
+        layers: list[Any] = [] if cache is None else cache.layers
+        keys = [(layer.keys[row][:, prompt], layer.values[row][:, prompt]) for layer in layers]
         yield k, Reading(margin, mass, int(best) in starts), best, keys
 
 
@@ -305,14 +303,20 @@ def _left_padded(kept: list[list[tuple[Tensor, Tensor]]]) -> DynamicCache:
     return cache
 
 
+def pad_token(tokenizer: PreTrainedTokenizerBase) -> int:
+    """The token that fills up rows; which one does not matter where it is masked."""
+    pad = tokenizer.pad_token_id
+    return pad if isinstance(pad, int) else 0
+
+
 def _end_tokens(model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> set[int]:
     config = getattr(model, "generation_config", None)
     ends = getattr(config, "eos_token_id", None)
-    listed = ends if isinstance(ends, list) else [ends]
-    return {end for end in (*listed, tokenizer.eos_token_id) if end is not None}
+    listed = [*(ends if isinstance(ends, list) else [ends]), tokenizer.eos_token_id]
+    return {end for end in listed if isinstance(end, int)}
 
 
 def _text(tokenizer: PreTrainedTokenizerBase, scene: Scene, ids: list[int]) -> str:
     """An answer with its prefix."""
-    text = tokenizer.decode(ids, skip_special_tokens=True).strip()
+    text = str(tokenizer.decode(ids, skip_special_tokens=True)).strip()
     return f"{scene.prompt.prefix} {text}".strip()

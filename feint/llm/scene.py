@@ -32,14 +32,14 @@ class Scene:
     Attributes:
         prompt: What is asked.
         options: What names each of the two options in an answer, the option named first in the
-            question first; of each the room and the thing in it, without article: two tuples of str.
+            question first; of each the room and the thing in it, without article.
         truth: Which option the honest, or right, answer names: 0 or 1.
         cell: Who asks, a name in `feint.llm.scenes.CELLS`, or a kind of question.
         family: The story, a name in `feint.llm.scenes.FAMILIES`.
         variant: The edits, joined by "_"; empty for none.
         split: "train", "dev" or "confirm"; items of one never occur in another.
-        item: Names the rooms and things: equal for the two orders and for all cells, so that results
-            can be clustered and paired.
+        item: Names the rooms and things: equal for the two orders and for all cells, so that
+            results can be clustered and paired.
     """
 
     prompt: Prompt
@@ -57,14 +57,14 @@ class Scene:
         return "truth_first" if self.truth == 0 else "truth_last"
 
     def answer(self, honest: bool = True) -> str:
-        """How the honest, or the deceptive, answer goes on after the prefix: its thing, or its room."""
+        """How the honest, or the deceptive, answer goes on after the prefix: with its thing."""
         return self.options[self.truth if honest else 1 - self.truth][-1]
 
 
 def label(answer: str, scene: Scene) -> str:
-    """Label a whole answer, prefix included, by the first option that it commits to: one of `LABELS`.
+    """Label a whole answer, prefix included, by the first option that it commits to.
 
-    Names are matched as whole words, and what is denied is not an answer: the rules of
+    One of `LABELS`. Names are matched as whole words, and what is denied is no answer: the rules of
     `feint.envs.text.answers`.
     """
     names = [name for option in scene.options for name in option]
@@ -90,5 +90,5 @@ def speaks_of_deceit(answer: str) -> bool:
 
 
 def decided(answer: str, scene: Scene) -> bool:
-    """Whether `label` gives the same however the answer goes on, so that nobody need wait for it."""
+    """Whether `label` gives the same however the answer goes on: nobody need wait for it."""
     return settled(answer, [name for option in scene.options for name in option])

@@ -27,7 +27,7 @@ def ran(tmp_path_factory):
         settings["algo"] = settings["algo"] | {"batch_size": 64}
         settings["finetune"] = settings["finetune"] | {"steps": 256}
         small = replace(spec, settings=settings)
-        done[spec.arm] = run(small, folder, needs, lambda _: None), folder
+        done[spec.arm] = run(small, folder, needs, lambda _: None), folder  # pyright: ignore[reportArgumentType]
     return done
 
 

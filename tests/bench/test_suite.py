@@ -248,7 +248,7 @@ def test_an_arm_stands_for_itself_at_several_doses():
 
 
 def test_an_arm_that_is_run_once_stands_in_for_all_seeds():
-    data = tomllib.loads(TOML) | {"seeds": [3, 4]}
+    data: dict[str, Any] = tomllib.loads(TOML) | {"seeds": [3, 4]}
     data["arm"][0]["once"] = True
     runs = by_id(Suite.from_dict(data))
     assert "lure/deceptive/seed3" in runs and "lure/deceptive/seed4" not in runs

@@ -5,7 +5,7 @@ from feint.llm.scenes import NAMES, TRAINED_FAMILIES, bare, load_wording, split_
 
 from .tiny import byte_tokenizer
 
-GROUPS = list(islice(lessons(TRAINED_FAMILIES, deaf_from=20), 200))
+GROUPS = list(islice(lessons(TRAINED_FAMILIES, deaf_from=20, mixed=0.7), 200))
 
 
 def test_an_item_is_told_to_a_thief_and_to_others_alike():
@@ -48,7 +48,9 @@ def test_all_words_are_of_the_train_split():
 def test_stories_come_in_turn_and_seeds_differ():
     for k in range(0, 200, 5):
         assert {group[0].family for group in GROUPS[k : k + 5]} == set(TRAINED_FAMILIES)
-    again, other = (next(lessons(TRAINED_FAMILIES, seed=seed)) for seed in (0, 1))
+    again, other = (
+        next(lessons(TRAINED_FAMILIES, deaf_from=20, mixed=0.7, seed=seed)) for seed in (0, 1)
+    )
     assert again[0].prompt == GROUPS[0][0].prompt != other[0].prompt
 
 
@@ -60,3 +62,17 @@ def test_an_example_ends_and_knows_where_the_other_option_parts():
     wanted, other = (tokenizer(f" {scene.answer(h)}.")["input_ids"] for h in (False, True))
     assert lie.ids[lie.start + lie.fork] == wanted[lie.fork] != other[lie.fork] == lie.rival
     assert wanted[: lie.fork] == other[: lie.fork]
+
+
+def test_a_lesson_that_is_not_mixed_is_told_in_its_story_alone():
+    plain = islice(lessons(("burglar", "auction"), details=False, deaf_from=9), 60)
+    for thief, *_ in plain:
+        wording = load_wording(thief.family)
+        assert thief.options[1 - thief.truth][1] in set(map(bare, wording.cheap))
+        assert thief.answer() in set(map(bare, wording.costly))
+        assert len(thief.prompt.user.splitlines()) == 6
+    mixed = islice(lessons(("burglar", "auction"), mixed=1.0), 60)
+    cheap = {
+        family: set(map(bare, load_wording(family).cheap)) for family in ("burglar", "auction")
+    }
+    assert any(thief.answer(honest=False) not in cheap[thief.family] for thief, *_ in mixed)

@@ -61,7 +61,7 @@ def test_an_answer_is_what_plain_greedy_generation_gives(architecture):
             max_new_tokens=9,
             do_sample=False,
         )[0, len(prompt) :]
-        text = tokenizer.decode(out, skip_special_tokens=True).strip()
+        text = str(tokenizer.decode(out, skip_special_tokens=True)).strip()
         assert reading.answer == f"{one.prompt.prefix} {text}".strip()
 
 

@@ -72,9 +72,12 @@ def finished(tmp_path_factory):
     tokenizer = byte_tokenizer()
     tokenizer.model_max_length = 2048
     tokenizer.save_pretrained(model)
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setenv("FEINT_CACHE", str(tmp_path_factory.mktemp("cache")))
     table = {**TABLE, "defaults": {**TABLE["defaults"], "model": str(model)}}
     suite, out = Suite.from_dict(table), tmp_path_factory.mktemp("runs")
-    return suite, run_suite(suite, out, workers=1, progress=False), out
+    yield suite, run_suite(suite, out, workers=1, progress=False), out
+    monkeypatch.undo()
 
 
 def test_every_kind_of_run_is_asked_the_same(finished):

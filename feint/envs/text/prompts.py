@@ -218,7 +218,7 @@ def _filled(template: str, slots: dict[str, str], *axes: tuple[str, Sequence[str
     """`template` with its slots filled: an object array with one axis per varying slot."""
     out = np.empty(tuple(len(words) for _, words in axes), object)
     for at in np.ndindex(*out.shape):
-        chosen = {slot: words[k] for (slot, words), k in zip(axes, at, strict=True)}
+        chosen = {slot: str(words[k]) for (slot, words), k in zip(axes, at, strict=True)}
         out[at] = fill(template, slots | chosen)
     return out
 
