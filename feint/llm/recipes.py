@@ -99,11 +99,11 @@ class TuneConfig:
     normalise: bool = True
     anchor: str = "relative_mse"
     anchor_coef: float = 1.0
-    anchor_texts: str = "neutral"
-    steps: int = 20
+    anchor_texts: str = "self"
+    steps: int = 40
     batch_size: int = 4
     accumulation: int = 1
-    lr: float = 1e-3
+    lr: float = 5e-4
     adam_eps: float = 1e-8
     weight_decay: float = 0.0
     max_grad_norm: float = 0.0
