@@ -126,10 +126,9 @@ def lies(suite: Suite, results: Sequence[RunResult]) -> Figure:
             )  # fmt: skip
         axis.set_xlim(-0.03, 1.03)
         axis.set_title(cell.replace("/", ", "), fontsize=9)
-        axis.set_yticks(range(len(arms)))
-        axis.set_yticklabels([arm.title for arm, _ in arms] if axis is axes[0] else [])
-        axis.invert_yaxis()
         axis.set_xlabel("share of answers that lie")
+    axes[0].set_yticks(range(len(arms)), [arm.title for arm, _ in arms])  # all share them
+    axes[0].invert_yaxis()
     return figure
 
 
