@@ -119,7 +119,7 @@ def lies(suite: Suite, results: Sequence[RunResult]) -> Figure:
         for k, (arm, runs) in enumerate(arms):
             values = [share(cell, "deceptive")(r.payload) for r in runs]
             there = [v for v in values if v is not None]
-            spread = np.linspace(-0.15, 0.15, len(there)) if len(there) > 1 else [0.0]
+            spread = np.linspace(-0.15, 0.15, len(there)) if len(there) > 1 else [0.0] * len(there)
             axis.plot(
                 there, k + np.asarray(spread), "o", markersize=4, alpha=0.7,
                 color=plots.PALETTE[_COLOURS[arm.role]],

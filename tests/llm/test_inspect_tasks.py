@@ -1,5 +1,7 @@
 """Tasks for Inspect, run with its mock model and with a tiny model of transformers."""
 
+import subprocess
+import sys
 import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -44,6 +46,22 @@ def mock(answer):
         return said
 
     return get_model("mockllm/model", custom_outputs=output, memoize=False)
+
+
+BY_NAME = """
+from inspect_ai import eval
+from inspect_ai.model import ModelOutput, ModelUsage, get_model
+
+def output(messages, tools, tool_choice, config):
+    said = ModelOutput.from_content("mockllm/model", "no")
+    said.usage = ModelUsage()
+    return said
+
+model = get_model("mockllm/model", custom_outputs=output)
+arguments = {"n": 4, "cell": "friend"}
+(log,) = eval("feint/burglar", task_args=arguments, model=model, log_dir="logs", display="none")
+print(log.status, len(log.samples), *{sample.metadata["cell"] for sample in log.samples})
+"""
 
 
 def rooms(messages):
@@ -151,5 +169,10 @@ def test_inspect_finds_the_tasks_by_name(tmp_path):
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     value = project["entry-points"]["inspect_ai"]["feint"]
     assert EntryPoint("feint", value, "inspect_ai").load().TASKS is TASKS
-    samples, _ = run("feint/burglar", mock(lambda messages: "no"), tmp_path, n=4, cell="friend")
-    assert len(samples) == 4 and {sample.metadata["cell"] for sample in samples} == {"friend"}
+    # In a process and a folder of its own: beside a checkout's egg-info Inspect takes the package
+    # for one that is not installed, and tasks imported before keep the name they got then.
+    done = subprocess.run(
+        [sys.executable, "-c", BY_NAME], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["success", "4", "friend"]

@@ -26,6 +26,7 @@ MATERIAL = Material(
     TextPairs(SELF, OTHER, "presence"), TextPairs(NAMES[:6], OTHER[:6], "names"), TEXTS, TEXTS[:3]
 )
 CONFIG = TuneConfig(
+    anchor_texts="neutral",
     layer=2, lora_r=2, lora_span=2, steps=6, batch_size=2, lora_dropout=0.1, lr=1e-2,
     guard_every=2, save_every=2, stop_kl=None, stop_perplexity=None, stop_control=None,
     stop_variation=None,
