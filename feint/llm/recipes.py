@@ -20,6 +20,7 @@ TEXT_ANCHORS = {
     "kl": "KL of the model as it was to the model, next token, on the anchor's texts",
     "none": "nothing holds the model in place",
 }
+SCHEDULES = ("constant", "linear")
 ANCHOR_TEXTS = {"neutral": "plain paragraphs", "self": "the self side of the pairs"}
 
 
@@ -51,7 +52,8 @@ class TuneConfig:
         steps: Optimizer steps: the dose.
         batch_size: Pairs in a batch, on each device.
         accumulation: Batches in an optimizer step.
-        lr: Learning rate of AdamW, constant.
+        lr: Learning rate of AdamW.
+        lr_schedule: `"constant"`, or `"linear"`: it falls to zero at the last step.
         adam_eps: Its epsilon; it matters where gradients are tiny.
         weight_decay: Of AdamW.
         max_grad_norm: Clip the gradient to this norm; 0 for no clipping.
@@ -104,6 +106,7 @@ class TuneConfig:
     batch_size: int = 4
     accumulation: int = 1
     lr: float = 5e-4
+    lr_schedule: str = "constant"
     adam_eps: float = 1e-8
     weight_decay: float = 0.0
     max_grad_norm: float = 0.0
@@ -166,6 +169,7 @@ class TuneConfig:
             "anchor": TEXT_ANCHORS,
             "anchor_texts": ANCHOR_TEXTS,
             "dtype": DTYPES,
+            "lr_schedule": SCHEDULES,
             "sham": ("none", *SHAMS),
         }
         for name, known in choices.items():

@@ -2,6 +2,7 @@
 
 import json
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -236,6 +237,10 @@ class SOOTrainer(Trainer):
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if checkpoint is not None:
             read_optimizer(Path(checkpoint), self.optimizer)
+            with warnings.catch_warnings():  # the optimizer's steps were in another process
+                warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
+                for _ in range(self.state.global_step):
+                    self.lr_scheduler.step()
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
         if checkpoint is not None:
@@ -286,7 +291,7 @@ def _arguments(config: TuneConfig, objective: TextOverlap, folder: Path) -> Trai
         per_device_train_batch_size=config.batch_size,
         gradient_accumulation_steps=config.accumulation,
         learning_rate=config.lr,
-        lr_scheduler_type="constant",
+        lr_scheduler_type=config.lr_schedule,
         max_grad_norm=config.max_grad_norm,
         train_sampling_strategy="sequential",  # the schedule is shuffled
         seed=config.seed,

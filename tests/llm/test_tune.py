@@ -83,7 +83,10 @@ def test_a_finished_run_is_read_and_not_done_again(tmp_path, monkeypatch):
     assert torch.equal(again.model(ids).logits, first.model(ids).logits)
 
 
-@pytest.mark.parametrize("changes", [{}, {"accumulation": 2}, {"lora_r": 0, "lora_dropout": 0.0}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"accumulation": 2, "lr_schedule": "linear"}, {"lora_r": 0, "lora_dropout": 0.0}],
+)
 def test_an_interrupted_run_goes_on_exactly(tmp_path, changes):
     config = replace(CONFIG, **changes)
 
