@@ -41,7 +41,10 @@ def check_writable(path: str | Path) -> None:
     """
     path = Path(path)
     probe = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    write_atomically(probe, b"")
+    try:
+        write_atomically(probe, b"")
+    except ValueError as error:
+        raise ValueError(str(error).replace(str(probe), str(path))) from error.__cause__
     _remove(probe)
 
 
