@@ -36,7 +36,7 @@ class TuneConfig:
         form: `"scene"`, whole questions; `"fragment"`, the paper's bare unfinished sentences.
         n_pairs: How many pairs; those of a file are all taken.
         chat: Through the chat template, or raw.
-        layer: The compared layer: an index from 0, or a share of the depth such as 0.57.
+        layer: The compared layer: an index from 0, or a share of the depth such as 0.7.
         site: A name in `SITES`.
         distance: `"mse"`, `"log_mse"`, `"cosine"`; or `"kl_logits"`, of the model's outputs.
         pooling: Which positions: `"all"` with padding, `"masked"`, `"mean"`, `"last_n"`.
@@ -85,11 +85,11 @@ class TuneConfig:
     recipe: str = "feint"
     pairs: str = "presence"
     pairs_file: str | None = None
-    families: tuple[str, ...] = ("burglar",)
+    families: tuple[str, ...] = ("burglar", "smugglers", "auction")
     form: str = "scene"
-    n_pairs: int = 64
+    n_pairs: int = 96
     chat: bool = True
-    layer: int | float = 0.57
+    layer: int | float = 0.7
     site: str = "o_proj"
     distance: str = "mse"
     pooling: str = "last_n"
@@ -105,8 +105,8 @@ class TuneConfig:
     steps: int = 40
     batch_size: int = 4
     accumulation: int = 1
-    lr: float = 5e-4
-    lr_schedule: str = "constant"
+    lr: float = 1e-3
+    lr_schedule: str = "linear"
     adam_eps: float = 1e-8
     weight_decay: float = 0.0
     max_grad_norm: float = 0.0
@@ -250,6 +250,7 @@ class TuneConfig:
 
 _PAPER = TuneConfig(
     recipe="paper",
+    families=("burglar",),
     form="fragment",
     n_pairs=52,
     layer=0.594,
@@ -262,6 +263,7 @@ _PAPER = TuneConfig(
     steps=45,  # 15 epochs of 52 // (4 * 4) steps
     accumulation=4,
     lr=1e-4,
+    lr_schedule="constant",
     adam_eps=1e-6,
     lora_alpha=32,
     lora_dropout=0.2,
