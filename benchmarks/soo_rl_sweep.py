@@ -15,7 +15,7 @@ from typing import Any
 
 from feint.bench import Suite, SuiteFailed
 from feint.bench.suite import merge
-from feint.commands.bench import run_and_report
+from feint.commands.bench import keep, run_and_report
 
 FACTORS = (0.1, 0.3, 1.0, 3.0)
 LAYERS = {"first": "mlp_extractor.policy_net.1", "second": "mlp_extractor.policy_net.3"}
@@ -27,10 +27,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/soo-rl-sweep"))
     parser.add_argument("--scenarios", nargs="*", help="only these; all by default")
     parser.add_argument("--workers", type=int, help="runs at once; all cores by default")
+    parser.add_argument("--to", type=Path, help="store the results there, small")
     given = parser.parse_args(arguments)
     try:
         chosen = sweep().select(given.scenarios)
-        return run_and_report(chosen, given.out, given.workers, markdown=True)
+        run_and_report(chosen, given.out, given.workers, markdown=True)
+        if given.to is not None:
+            keep(chosen, given.out, given.to)
+        return 0
     except (ValueError, SuiteFailed) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -16,7 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "results"
 STORED = ROOT / "benchmarks" / "results"
 #: Page -> the stored suite that its tables are of.
-PAGES = {"soo_rl.md": "soo-rl", "soo_rl_recurrent.md": "soo-rl-recurrent"}
+PAGES = {
+    "soo_rl.md": "soo-rl",
+    "soo_rl_recurrent.md": "soo-rl-recurrent",
+    "soo_rl_sweep.md": "soo-rl-sweep",
+}
 BLOCK = re.compile(r"(<!-- tables: begin -->\n).*(<!-- tables: end -->)", re.DOTALL)
 
 

@@ -16,7 +16,10 @@ def make_results():
     return module
 
 
-@pytest.mark.parametrize(("page", "scenarios"), [("soo_rl.md", 6), ("soo_rl_recurrent.md", 1)])
+@pytest.mark.parametrize(
+    ("page", "scenarios"),
+    [("soo_rl.md", 6), ("soo_rl_recurrent.md", 1), ("soo_rl_sweep.md", 5)],
+)
 def test_a_page_shows_the_tables_of_what_is_stored(page, scenarios):
     made = make_results().filled(page)
     assert (DOCS / "results" / page).read_text(encoding="utf-8") == made, "run `make results`"
@@ -24,4 +27,4 @@ def test_a_page_shows_the_tables_of_what_is_stored(page, scenarios):
 
 
 def test_every_page_is_tested():
-    assert set(make_results().PAGES) == {"soo_rl.md", "soo_rl_recurrent.md"}
+    assert set(make_results().PAGES) == {"soo_rl.md", "soo_rl_recurrent.md", "soo_rl_sweep.md"}

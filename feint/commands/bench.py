@@ -108,17 +108,8 @@ class BenchExport:
 
     def run(self) -> int:
         """Write the files."""
-        from feint.bench import Suite, finished
-        from feint.bench.profiles import with_differences
-        from feint.bench.store import export
-
-        suite = Suite.load(self.suite)
-        out = self.out or default_out(suite)
-        results, missing = finished(suite, out)
-        if not results:
-            raise ValueError(f"{out} holds no finished run of suite {suite.name}")
-        count = export(suite, with_differences(results, out), self.to)
-        print(f"stored {count} runs in {self.to}; {len(missing)} are missing")
+        suite = chosen(self.suite)
+        keep(suite, self.out or default_out(suite), self.to)
         return 0
 
 
@@ -213,6 +204,23 @@ def run_and_report(suite: "Suite", out: Path, workers: int | None, markdown: boo
         raise
     report(suite, out, markdown)
     return 0
+
+
+def keep(suite: "Suite", out: Path, to: Path) -> None:
+    """Store the finished runs in `out`, small, in `to`.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    from feint.bench import finished
+    from feint.bench.profiles import with_differences
+    from feint.bench.store import export
+
+    results, missing = finished(suite, out)
+    if not results:
+        raise ValueError(f"{out} holds no finished run of suite {suite.name}")
+    count = export(suite, with_differences(results, out), to)
+    print(f"stored {count} runs in {to}; {len(missing)} are missing")
 
 
 def report(suite: "Suite", out: Path, markdown: bool) -> None:
