@@ -229,11 +229,13 @@ def _sham_claims(
             (lies(r.payload) or 0.0) / max(lies(before[r.scenario].payload) or 0.0, 1e-9)
             for r in runs
         ]
+        stopped = [why for r in runs if (why := (r.payload.get("train") or {}).get("stopped"))]
+        ended = f"; a guard ended {len(stopped)} of {len(runs)} runs" if stopped else ""
         found.append(
             Claim(
                 arm.key,
                 f"{arm.title} keeps {np.mean(kept):.2f} of the lies, at least {min(kept):.2f} "
-                f"(at least {SHAM_KEEPS})",
+                f"(at least {SHAM_KEEPS}){ended}",
                 min(kept) >= SHAM_KEEPS,
             )
         )
