@@ -14,7 +14,7 @@ from rich.table import Table
 from feint.bench import page, plots
 from feint.bench.analysis import ScenarioSummary, Study, analyse
 from feint.bench.claims import Claim
-from feint.bench.results import RunResult
+from feint.bench.results import RunResult, without_nan
 from feint.bench.rl import CHECKPOINT, EVALUATION_SEED
 from feint.bench.suite import Suite
 from feint.bench.tables import Sheet, scenario_sheet, suite_sheets
@@ -86,7 +86,7 @@ def write_report(suite: Suite, results: list[RunResult], study: Study, out: Path
             )
     overall += "".join(map(page.table, suite_sheets(study)))
     overall += "".join(f"<p>{html.escape(line)}</p>" for line in gaps_in(study))
-    write_atomically(out / "summary.json", json.dumps(_without_nan(_plain(study)), indent=1) + "\n")
+    write_atomically(out / "summary.json", json.dumps(without_nan(_plain(study)), indent=1) + "\n")
     write_atomically(out / "report.html", _page(suite, results, [overall, *parts]))
     return out / "report.html"
 
@@ -180,15 +180,6 @@ def _film(summary: ScenarioSummary, suite: Suite, out: Path) -> bytes | None:
     condition = s.deception.split("/")[0]
     seeds = [EVALUATION_SEED + k for k in range(_EPISODES)]
     return gif(film(agents, s.id, s.env_kwargs, condition=condition, seeds=seeds))
-
-
-def _without_nan(value: Any) -> Any:
-    """None in place of what is undefined: JSON has no NaN."""
-    if isinstance(value, dict):
-        return {name: _without_nan(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and value != value else value
 
 
 def _plain(study: Study) -> dict[str, Any]:
