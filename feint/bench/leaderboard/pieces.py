@@ -41,10 +41,18 @@ class Pieces:
         return [line for line in mine if scenario in (None, line.row.scenario)]
 
     def rows(
-        self, part: Part, mine: Sequence[Line], id: str, label: str,
-        *, scenario: bool = False, by_scenario: bool = False,
-    ) -> Markup:  # fmt: skip
-        """A table of a suite's rows; with a column of scenarios, or with them as the names."""
+        self, part: Part, mine: Sequence[Line], id: str, label: str, what: str = "method"
+    ) -> Markup:
+        """A table of some rows of a suite.
+
+        Args:
+            part: the suite.
+            mine: the rows.
+            id: of the table.
+            label: what it shows.
+            what: its first column: "method", or "scenario" where all are of one method; or "both",
+                for methods that are together by scenario.
+        """
         up = "../"
         first = [c for c in part.columns if c.key == part.headline]
         others = [c for c in part.columns if c.key != part.headline]
@@ -55,28 +63,31 @@ class Pieces:
         body = []
         for line in mine:
             row = line.row
-            if by_scenario:
+            if what == "scenario":
                 name = name_cell(line, href("scenario", row.scenario, up), named(line))
             else:
                 name = name_cell(line, href("method", row.method, up), row.title)
-            where = tag("td", scenario_link(line, up)) if scenario else None
             rank = "" if row.role == "reference" and row.ranked else line.label
             cells = [
-                tag("td", rank, class_="rank"), name, role_cell(row), where,
+                tag("td", rank, class_="rank"), name,
                 [number_cell(row.numbers.get(c.key), c, scale) for c in first],
-                judged(row), [number_cell(row.numbers.get(c.key), c) for c in others],
+                role_cell(row), judged(row),
+                [number_cell(row.numbers.get(c.key), c) for c in others],
             ]  # fmt: skip
             body.append((line, join(cells)))
+        titles = None
+        if what == "both":
+            keys = dict.fromkeys([*part.scenarios, *(line.row.scenario for line in mine)])
+            titles = {key: link("scenario", key, part.scenarios.get(key, key), up) for key in keys}
         columns = [
             Head("#", None, None, "rank"),
-            Head("Scenario" if by_scenario else "Method"),
-            Head("Role"),
-            *([Head("Scenario")] if scenario else []),
+            Head("Scenario" if what == "scenario" else "Method"),
             *heads(first),
+            Head("Role"),
             *JUDGED,
             *heads(others),
         ]
-        return table(id, label, columns, body)
+        return table(id, label, columns, body, titles)
 
     def best(self, part: Part, scenario: str) -> list[Line]:
         """The first methods of a scenario; those that are ranked, if there are any."""

@@ -187,10 +187,7 @@ class _Pages:
 
     def suite(self, part: Part) -> str:
         """All rows of a suite, and the plots of its scenarios."""
-        place = {key: k for k, key in enumerate(part.scenarios)}
-        mine = sorted(
-            self.pieces.of(part), key=lambda line: place.get(line.row.scenario, len(place))
-        )
+        mine = self.pieces.of(part)
         plots = [
             self.pieces.figure(part, plot, key, "../", titled=True)
             for key in part.scenarios
@@ -200,7 +197,7 @@ class _Pages:
             tag("h1", part.title),
             tag("p", prose(part.doc)),
             filters("rows", mine, ("scenario", "role", "ranked")),
-            self.pieces.rows(part, mine, "rows", f"All rows of {part.title}", scenario=True),
+            self.pieces.rows(part, mine, "rows", f"All rows of {part.title}", "both"),
             legend(plots),
             tag("div", plots, class_="plots"),
             column_notes(part),
@@ -253,7 +250,7 @@ class _Pages:
             parts += [
                 tag("h2", "In ", link("suite", part.key, part.title, "../")),
                 self.pieces.rows(
-                    part, here, f"rows{k}", f"{own.row.title} in {part.title}", by_scenario=True
+                    part, here, f"rows{k}", f"{own.row.title} in {part.title}", "scenario"
                 ),
                 tag("h3", "Beside its controls"),
                 tag("div", cards, class_="cards"),

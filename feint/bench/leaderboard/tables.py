@@ -1,11 +1,11 @@
 """The leaderboard's tables: a line for each row, with its intervals, its gates and its controls."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from feint.bench.leaderboard.board import Column, Gate, Number, Part, Row
-from feint.bench.leaderboard.markup import Markup, join, tag
+from feint.bench.leaderboard.markup import Inside, Markup, join, tag
 from feint.bench.leaderboard.scatter import Scale, bar, drawable
 
 NOTHING = "\N{EN DASH}"
@@ -212,27 +212,37 @@ def heads(columns: Iterable[Column]) -> list[Head]:
 
 
 def table(
-    id: str, label: str, columns: Sequence[Head], body: Sequence[tuple[Line, Markup]]
+    id: str,
+    label: str,
+    columns: Sequence[Head],
+    body: Sequence[tuple[Line, Markup]],
+    titles: Mapping[str, Inside] | None = None,
 ) -> Markup:
-    """A table in a box of its own: ranked rows, then those that are not, each sorted by itself."""
+    """A table in a box of its own: ranked rows, then those that are not, each sorted by itself.
+
+    Args:
+        id: of the table.
+        label: what it shows.
+        columns: their heads.
+        body: lines with their cells.
+        titles: scenario -> heading; given, rows are together by scenario, in this order.
+    """
     top = [
         tag("th", h.text, scope="col", class_=h.kind, title=h.doc, data_first=h.first)
         for h in columns
     ]
     groups = []
-    for ranked in (True, False):
-        mine = [(line, cells) for line, cells in body if line.row.ranked is ranked]
-        if not mine:
-            continue
-        note = None
-        if not ranked:
-            text = "Not ranked: a gate failed or was not measured"
-            note = tag(
-                "tr",
-                tag("th", tag("span", text), colspan=len(columns), scope="rowgroup"),
-                class_="break",
-            )
-        groups.append(tag("tbody", note, [_tr(line, cells) for line, cells in mine]))
+    for scenario in [None] if titles is None else titles:
+        here = [pair for pair in body if scenario in (None, pair[0].row.scenario)]
+        for ranked in (True, False):
+            rows = [_tr(line, cells) for line, cells in here if line.row.ranked is ranked]
+            title = (titles or {}).get(scenario or "")
+            if not ranked:
+                title = join(
+                    title, ": " if title else None, _BELOW if title else _BELOW.capitalize()
+                )
+            if rows:
+                groups.append(tag("tbody", _break(title, len(columns)) if title else None, rows))
     return tag(
         "div",
         tag("table", tag("thead", tag("tr", top)), groups, class_="board", id=id),
@@ -241,6 +251,14 @@ def table(
         aria_label=label,
         tabindex=0,
     )
+
+
+_BELOW = "not ranked, as a gate failed or was not measured"
+
+
+def _break(title: Inside, width: int) -> Markup:
+    head = tag("th", tag("span", title), colspan=width, scope="rowgroup")
+    return tag("tr", head, class_="break")
 
 
 def _tr(line: Line, cells: Markup) -> Markup:
