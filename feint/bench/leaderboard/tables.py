@@ -111,7 +111,6 @@ def number_cell(number: Number | None, column: Column, scale: Scale | None = Non
     return tag(
         "td",
         picture,
-        " " if picture else None,
         tag("span", written(number.value, column) + unit(column)),
         tag("small", interval(number, column)),
         class_="number",
