@@ -14,6 +14,7 @@ from feint.commands.evaluate import Eval
 from feint.commands.export import Export
 from feint.commands.llm import Llm
 from feint.commands.play import Play
+from feint.commands.report import Report
 from feint.commands.selfmodel import SelfModel
 from feint.commands.sweep import Sweep
 from feint.commands.train import Train
@@ -29,6 +30,7 @@ _COMMANDS = {
     "envs": Envs,
     "play": Play,
     "bench": Bench,
+    "report": Report,
     "selfmodel": SelfModel,
     "llm": Llm,
 }
