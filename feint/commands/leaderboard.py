@@ -19,17 +19,17 @@ class Build:
       feint bench run smoke && feint leaderboard build && python -m http.server
     """
 
-    folders: Annotated[tuple[Path, ...] | None, arg(name="from")] = None
+    folders: Annotated[tuple[Path, ...], arg(name="from")] = ()
     """Submissions, folders in which suites ran, folders of stored results, or folders of such
     folders; benchmarks/results, runs and benchmarks/submissions by default."""
-    to: Path = Path("leaderboard")
+    to: Path = Path("runs/leaderboard")
     """Folder for the site."""
 
     def run(self) -> int:
         """Collect and build."""
         from feint.bench.leaderboard.collect import collect
 
-        board = collect(self.folders, lambda line: print(line, file=sys.stderr))
+        board = collect(self.folders or None, lambda line: print(line, file=sys.stderr))
         from feint.bench.leaderboard import site  # pyright: ignore[reportAttributeAccessIssue]
 
         site.build(board, self.to)
@@ -80,15 +80,15 @@ class Verify:
     """Evaluate checkpoints again, with fresh seeds, and refuse numbers that do not come out again.
 
     Exits 1 if a run is refused. What is found goes into verification.json in the folder; of a
-    single result it is only printed. How an agent was trained cannot be verified, only what it does.
+    single result it is only printed. Only what an agent does can be verified, not its training.
     """
 
     where: Annotated[Positional[Path], arg(metavar="SUBMISSION|RESULT")]
     """A submission, a folder in which a suite ran, a folder of stored results, or one result."""
     model: tuple[Path, ...] = ()
-    """Of one result: its checkpoint (agent.safetensors beside it by default), then that of the agent
-    it was tuned from, without which its gaps cannot be measured. Of stored results: the folder in
-    which they were run."""
+    """Of one result: its checkpoint (agent.safetensors beside it by default), then that of the
+    agent it was tuned from, without which its gaps cannot be measured. Of stored results: the
+    folder in which they were run."""
     seed: int | None = None
     """Of the fresh games, to repeat a verification; drawn by default."""
     minutes: float = 10.0
@@ -116,11 +116,11 @@ def _tell(outcome: "Outcome") -> None:
         told = [f"{path} {_mean(found['mean'])}" for path, found in row.items()]
         print(f"  held-out opponent {name}: {', '.join(told)}")
     if observer := outcome.held_out.get("observer"):
+        names = ("misled", "honest", "liar", "reads", "chance")
+        mine, honest, liar, reads, chance = (f"{100 * observer[name]:.0f} %" for name in names)
         print(
-            f"  held-out observer: misled in {100 * observer['misled']:.0f} % of moments (scripted "
-            f"honest {100 * observer['honest']:.0f} %, liar {100 * observer['liar']:.0f} %); reads "
-            f"honest play in {100 * observer['reads']:.0f} % (chance {100 * observer['chance']:.0f} "
-            "%)"
+            f"  held-out observer: misled in {mine} of moments (by the scripted honest agent "
+            f"{honest}, liar {liar}); it reads honest play in {reads}, by chance {chance}"
         )
 
 

@@ -2,7 +2,9 @@
 
 To put another kind of suite on the board, write in the module of its job (`job = "module:run"`)
 
-    def board_part(suite: Suite, results: Sequence[RunResult], checked: Mapping[str, Verification]) -> Part:
+    def board_part(
+        suite: Suite, results: Sequence[RunResult], checked: Mapping[str, Verification]
+    ) -> Part:
 
 `checked` tells what a verification of each run found, by run id; runs that are not in it were not
 verified. Give each row the gates that apply (`feint.bench.leaderboard.gates`), and pass the

@@ -123,7 +123,7 @@ def _test(
     claim, value = pair
     off = max(0.0, abs(claim - value) - DIGITS * abs(claim))
     error = sd * math.sqrt(1 / n[0] + 1 / n[1])
-    most = float(scipy.stats.t.isf(level / 2, n[0] + n[1] - 2)) * error
+    most = -float(scipy.special.stdtrit(n[0] + n[1] - 2, level / 2)) * error
     if off <= most + 1e-12:
         return ""
     ratio = f"{off / error:.1f} standard errors" if error else "and there is no spread at all"

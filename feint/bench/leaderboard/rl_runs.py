@@ -29,8 +29,13 @@ def check(result: RunResult, suite: Suite) -> None:
     """
     if result.seed >= MOST_SEED:
         raise ValueError(f"{result.run}: the seed must be < {MOST_SEED}, got {result.seed}")
-    spec = next(s for s in suite.runs() if s.scenario == result.scenario)
-    theirs, ours = Settings.of(result.settings), Settings.of(spec.settings)
+    specs = {s.arm: s.settings for s in suite.runs() if s.scenario == result.scenario}
+    if specs.get(result.arm, result.settings) != result.settings:
+        raise ValueError(
+            f"{result.run}: its settings are not those of the suite's {result.arm}; run it as the "
+            "suite has it, or give a method of your own a name of its own"
+        )
+    theirs, ours = Settings.of(result.settings), Settings.of(next(iter(specs.values())))
     for name in JUDGED:
         if getattr(theirs, name) != getattr(ours, name):
             raise ValueError(

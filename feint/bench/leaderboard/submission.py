@@ -1,9 +1,9 @@
 """Submissions: a folder with results, the checkpoints that they are of, and their checksums.
 
-SUBMISSION/manifest.json                              who sent it, what is in it, sha256 of each file
-SUBMISSION/results/<scenario>/<arm>/seed<k>.json      one `RunResult` per run
+SUBMISSION/manifest.json                               who sent it, what, sha256 of each file
+SUBMISSION/results/<scenario>/<arm>/seed<k>.json       one `RunResult` per run
 SUBMISSION/models/<scenario>/<arm>/seed<k>.safetensors
-SUBMISSION/verification.json                          written by who verifies, never by who submits
+SUBMISSION/verification.json                           written by who verifies, never by who submits
 """
 
 import hashlib
@@ -128,6 +128,8 @@ def checked(results: Sequence[RunResult]) -> Suite:
             raise ValueError(f"{result.run} is there twice; each seed counts once")
         seen.add(result.run)
         role = arms[result.arm].role if result.arm in arms else result.role
+        if role == "reference" and result.arm not in arms:
+            raise ValueError(f"{result.run}: references are the suite's alone; take another role")
         if roles.setdefault(result.arm, role) != result.role:
             raise ValueError(f"{result.run}: {result.arm} is a {role}, not a {result.role}")
         kind.check(result, suite)
@@ -191,9 +193,8 @@ def write(
     found = [read_result(path) for path in results]
     suite = checked(found)
     kind = kind_of(suite)
-    learners = [
-        (r, Path(p)) for r, p in zip(found, results, strict=True) if kind.plays_as(r) == r.run
-    ]
+    pairs = zip(found, map(Path, results), strict=True)
+    learners = [(result, path) for result, path in pairs if kind.plays_as(result) == result.run]
     if not models:
         models = [path.parent / "agent.safetensors" for _, path in learners]
     if len(models) != len(learners):
@@ -278,7 +279,11 @@ def read(folder: str | Path, models: bool = True) -> Submission:
                 _whole(folder, str(entry["model"]), sums, MOST_MODEL) if models else model
             )
             listed.add(str(entry["model"]))
-    there = {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
+    there = {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    }
     if more := sorted(there - listed):
         raise ValueError(f"{folder} holds {more[0][:100]!a}, which its manifest does not list")
     suite = checked(results)
@@ -306,9 +311,7 @@ def _check_models(results: Sequence[RunResult], models: Mapping[str, Path], kind
             digest = hashlib.sha256(read_bytes(models[player], MOST_MODEL)).hexdigest()
             twin = known.setdefault(digest, result.run)
             if twin != result.run:
-                raise ValueError(
-                    f"{result.run} and {twin} have the same checkpoint: one seed, twice"
-                )
+                raise ValueError(f"{result.run} and {twin} have the same checkpoint: one run twice")
 
 
 def digest(result: RunResult) -> str:
