@@ -25,6 +25,10 @@ def everything(seeds=MANY):
     }
 
 
+def tuned(pair=0.01, control=0.9, variance=1.0, task=0.6):
+    return (0.02, task, 0.7, 0.05, pair, control, variance)
+
+
 def row(found, method):
     (one,) = [r for r in found.rows if r.method == method]
     return one
@@ -72,11 +76,12 @@ def test_every_number_has_its_column_and_every_plot_its_columns():
         ("seeds", False, "4 training seeds; at least 5", {"seeds": range(4)}),
         ("controls", False, "of its 1 shams none is at the dose", {"doses": None}),
         ("controls", False, "none is at the dose", {"doses": (10.0,)}),
-        ("capability", False, "Own task at 50.0 %", {"overlap": (0.02, 0.3, 0.7, 0.05, 0.01, 0.9, 1.0)}),
-        ("collapse", False, "the control gap at 2 %", {"overlap": (0.02, 0.6, 0.7, 0.05, 0.01, 0.02, 1.0)}),
-        ("collapse", None, "was not measured", {"overlap": (0.02, 0.6, 0.7, 0.05, None, None, None)}),
+        ("capability", False, "Own task at 50.0 %", {"overlap": tuned(task=0.3)}),
+        ("collapse", False, "the control gap at 2 %", {"overlap": tuned(control=0.02)}),
+        ("collapse", None, "was not measured", {"overlap": tuned(None, None, None)}),
         ("verified", None, "No checkpoint has been evaluated again yet", {"checked": {}}),
-        ("verified", None, "2 of 5 checkpoints are yet unverified", {"checked": everything(range(3))}),
+        ("verified", None, "2 of 5 checkpoints are yet unverified",
+         {"checked": everything(range(3))}),
         ("verified", False, "1 of 5 runs did not come out again: x is off",
          {"checked": everything() | {
              "walk/overlap/seed1": Verification("2026-01-02", False, "x is off")}}),
@@ -105,11 +110,8 @@ def test_rows_that_failed_a_gate_stand_below_those_that_passed():
     ranked = [one.ranked for one in found.rows]
     assert ranked == sorted(ranked, reverse=True) and not all(ranked)
     # masked closes more than overlap does, but is unverified
-    assert [r.method for r in found.rows if r.numbers.get("closed")] == [
-        "overlap",
-        "sham",
-        "masked",
-    ]
+    judged = [r.method for r in found.rows if "closed" in r.numbers]
+    assert judged == ["overlap", "sham", "masked"]
 
 
 def test_one_seed_has_no_interval():
@@ -119,11 +121,11 @@ def test_one_seed_has_no_interval():
 
 def test_a_job_without_a_view_is_refused():
     made = Suite.from_dict(suite().to_dict() | {"job": "feint.bench.sweep:run"})
-    with pytest.raises(ValueError, match="feint.bench.sweep has no board_part"):
+    with pytest.raises(ValueError, match=r"feint\.bench\.sweep has no board_part"):
         board_part(made, results_of(made))
 
 
-# -- language models --------------------------------------------------------------------------------
+# -- language models -------------------------------------------------------------------------------
 
 
 def words(**changed):

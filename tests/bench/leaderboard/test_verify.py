@@ -1,4 +1,4 @@
-"""Verification: what a checkpoint does comes out again; one altered number, or another agent, not."""
+"""Verification: honest numbers come out again; one altered number, or another agent, does not."""
 
 import json
 
