@@ -109,11 +109,18 @@ class Pieces:
         return [line for line in first if line is not None] + references
 
     def card(self, part: Part, scenario: str, tops: Sequence[Line], up: str) -> Markup | None:
-        """Some lines of a scenario by their headline, with its controls below them."""
+        """Some lines of a scenario by their headline, with its controls below them.
+
+        Controls that have no such number, as the ends of a scale have none on it, are left out.
+        """
         column = headline(part)
         if column is None:
             return None
-        below = [line for line in self.controls(part, scenario) if line not in tops]
+        below = [
+            line
+            for line in self.controls(part, scenario)
+            if line not in tops and column.key in line.row.numbers
+        ]
         numbers = [
             line.row.numbers[column.key]
             for line in (*tops, *below)

@@ -14,7 +14,7 @@ from feint.bench.leaderboard.board import Column, Number, Plot, Row
 from feint.bench.leaderboard.markup import Markup, join, tag
 
 _WIDTH, _HEIGHT = 440, 330
-_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 14, 12, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 12, 44
 _LARGEST = 1e15  # beyond it, a number is no measurement, and would squeeze all others
 
 
@@ -35,20 +35,23 @@ class Scale:
     share: bool
 
     @classmethod
-    def of(cls, column: Column, numbers: Sequence[Number]) -> Self:
+    def of(cls, column: Column, numbers: Sequence[Number], log: bool = False) -> Self:
         """One that holds these numbers with their intervals.
 
-        Shares get 0 to 1, or more where they leave it. Other numbers over more than two decades,
-        none below 0, get a logarithmic one.
+        Shares get 0 to 1, or a little more where they leave it. Other numbers, and shares of which
+        one is over 2, get what they need; over two decades and more, that is a logarithmic scale.
+        So it is with `log`, where all are above 0.
         """
         share = column.unit == "share"
         ends = [e for n in numbers for e in (n.low, n.value, n.high) if drawable(e)]
-        if share:
-            return cls(min([0.0, *ends]), max([1.0, *ends]), False, share)
         low, high = min(ends, default=0.0), max(ends, default=1.0)
         above = [n.value for n in numbers if drawable(n.value) and n.value > 0]
-        if low >= 0 and above and max(above) > 100 * min(above):
+        linear = share and high <= 2.0 and not log
+        wide = low >= 0 and above and max(above) > 100 * min(above)
+        if not linear and (wide or (log and len(above) == len(numbers))):
             return cls(min(above) / 2, max(high, max(above)) * 2, True, share)
+        if share and high <= 2.0:
+            return cls(min(0.0, low), max(1.0, high), False, share)
         pad = 0.05 * (high - low) or 0.1 * abs(high) or 1.0
         return cls(low - pad, high + pad, False, share)
 
@@ -112,8 +115,10 @@ def scatter(plot: Plot, x: Column, y: Column, points: Sequence[Point]) -> Markup
     shown = [p for p in points if _has(p.row, x) and _has(p.row, y)]
     if not shown:
         return None
-    across = Scale.of(x, [p.row.numbers[x.key] for p in shown])
-    up = Scale.of(y, [p.row.numbers[y.key] for p in shown])
+    xs, ys = ([p.row.numbers[c.key] for p in shown] for c in (x, y))
+    across, up = Scale.of(x, xs), Scale.of(y, ys)
+    if across.log != up.log and x.unit == y.unit:  # the same measure of two things
+        across, up = Scale.of(x, xs, log=True), Scale.of(y, ys, log=True)
     spots = [
         (_x(across, p.row.numbers[x.key].value), _y(up, p.row.numbers[y.key].value)) for p in shown
     ]
@@ -161,9 +166,9 @@ def _frame(x: Column, y: Column, across: Scale, up: Scale) -> Markup:
     middle = (_LEFT + right) / 2
     parts.append(tag("path", class_="frame", d=f"M{_LEFT} {_TOP}V{low}H{right}"))
     parts.append(tag("text", _axis(x), x=middle, y=_HEIGHT - 8, text_anchor="middle"))
-    side = f"rotate(-90 11 {(_TOP + low) / 2:g})"
+    side = f"rotate(-90 10 {(_TOP + low) / 2:g})"
     parts.append(
-        tag("text", _axis(y), x=11, y=f"{(_TOP + low) / 2:g}", text_anchor="middle", transform=side)
+        tag("text", _axis(y), x=10, y=f"{(_TOP + low) / 2:g}", text_anchor="middle", transform=side)
     )
     return join(parts)
 

@@ -41,17 +41,21 @@ from feint.files import write_atomically
 ASSETS = ("style.css", "board.js", "icon.svg")
 _FOLDERS = ("suite", "scenario", "method")
 
-_INTRO = """Feint trains agents that deceive, and then trains the deception out of them. This board
-shows how well each method does that, on each scenario, and what it costs. Every number is a mean
-over training seeds with its 95 % interval, and stands beside its controls: the honest and the
-deceptive agent it lies between, shams that change the agent as much without the method's idea, and
-the baseline that needs no training."""
+_INTRO = """Feint trains agents and language models that deceive, and then trains the deception out
+of them. This board shows how well each method does that, on each scenario, and what it costs. Every
+number is a mean over training seeds with its 95 % interval, and stands beside its controls: the
+honest and the deceptive agent, shams that change the agent as much without the method's idea, and
+baselines that need no training."""
+_SUBMIT = """To send a row: `feint leaderboard submit RESULT.json ... --name "who and what"`, with
+the checkpoints beside the results. It is ranked once `feint leaderboard verify` has played them
+again and found the same numbers."""
+_RANKED = "A row is ranked only if it passed every gate. The others stand below, and say why."
 _GATES = {
-    "controls": "the shams, the free baseline and both references were run on the same scenario",
+    "controls": "both references were run on its seeds, and shams at its dose",
     "seeds": "there are at least five training seeds",
-    "capability": "the agent still does its own task",
-    "collapse": "it still tells apart what has nothing to do with others",
-    "verified": "its numbers were had again from its checkpoints, with fresh evaluation seeds",
+    "capability": "it still does its own task, or speaks as it did",
+    "collapse": "it still tells apart what has nothing to do with self and other",
+    "verified": "its checkpoints were evaluated again, on fresh games, and agreed",
 }
 
 
@@ -100,32 +104,21 @@ class _Pages:
     def overview(self) -> str:
         """What the board shows, and the best of each suite beside its controls."""
         gates = [join(tag("b", name), ": ", text) for name, text in _GATES.items()]
-        submit = "feint leaderboard submit RESULT.json --model CHECKPOINT"
         parts = [
             tag("h1", "Who stops lying, and at what cost"),
             tag(
                 "div",
-                tag(
-                    "div",
-                    tag("p", _INTRO),
-                    tag("p", "To send a row: ", tag("code", submit), ". It is ranked once ",
-                        tag("code", "feint leaderboard verify"), " has had its numbers again from "
-                        "the checkpoint."),
-                ),
-                tag(
-                    "div",
-                    tag("p", "A row is ranked only if it passed every gate. The others stand below "
-                        "and say why."),
-                    tag("ul", [tag("li", gate, ".") for gate in gates], class_="soft"),
-                ),
+                tag("div", tag("p", _INTRO), tag("p", prose(_SUBMIT))),
+                tag("div", tag("p", _RANKED), tag("ul", [tag("li", g, ".") for g in gates])),
                 class_="intro",
             ),
-        ]  # fmt: skip
+        ]
         for part in self.board.parts:
             mine = self.pieces.of(part)
             ranked = sum(line.row.ranked for line in mine)
-            headline = next((c.title for c in part.columns if c.key == part.headline), "")
-            counted = f"{len(mine)} rows, {ranked} ranked by {headline}. "
+            column = headline(part)
+            title = column.title if column else part.headline
+            counted = f"{len(mine)} rows by {title}, {ranked} of them ranked. "
             cards = [
                 self.pieces.card(part, key, self.pieces.best(part, key), "")
                 for key in part.scenarios
@@ -142,14 +135,7 @@ class _Pages:
                 tag("div", cards, class_="cards"),
             ]
         if not self.board.parts:
-            parts.append(
-                tag(
-                    "p",
-                    "There is nothing on it yet: run ",
-                    tag("code", "feint bench run smoke"),
-                    ".",
-                )
-            )
+            parts.append(tag("p", prose("There is nothing on it yet: `feint bench run smoke`.")))
         return self.page("Leaderboard", "index.html", parts)
 
     def all_rows(self) -> str:

@@ -159,8 +159,8 @@ def verdict(row: Row) -> Markup:
     """Its verdict, coloured where it is one of ours."""
     if row.verdict is None:
         return join(NOTHING)
-    known = row.verdict if row.verdict in _VERDICTS else None
-    return tag("span", clipped(row.verdict, 40), class_=f"verdict {known or ''}".strip())
+    known = row.verdict if row.verdict in _VERDICTS else "other"
+    return tag("span", clipped(row.verdict, 40), class_=f"verdict {known}")
 
 
 def name_cell(line: Line, href: str, text: str) -> Markup:
