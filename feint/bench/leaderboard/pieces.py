@@ -67,7 +67,7 @@ class Pieces:
                 name = name_cell(line, href("scenario", row.scenario, up), named(line))
             else:
                 name = name_cell(line, href("method", row.method, up), row.title)
-            rank = "" if row.role == "reference" and row.ranked else line.label
+            rank = "" if row.role == "reference" else line.label
             cells = [
                 tag("td", rank, class_="rank"), name,
                 [number_cell(row.numbers.get(c.key), c, scale) for c in first],

@@ -38,19 +38,17 @@ class Scale:
     def of(cls, column: Column, numbers: Sequence[Number], log: bool = False) -> Self:
         """One that holds these numbers with their intervals.
 
-        Shares get 0 to 1, or a little more where they leave it. Other numbers, and shares of which
-        one is over 2, get what they need; over two decades and more, that is a logarithmic scale.
-        So it is with `log`, where all are above 0.
+        Up to 2 it is linear, as rates are, and shares get all from 0 to 1. Numbers over two
+        decades, none below 0, get a logarithmic one; so do any above 0, with `log`.
         """
         share = column.unit == "share"
         ends = [e for n in numbers for e in (n.low, n.value, n.high) if drawable(e)]
         low, high = min(ends, default=0.0), max(ends, default=1.0)
         above = [n.value for n in numbers if drawable(n.value) and n.value > 0]
-        linear = share and high <= 2.0 and not log
-        wide = low >= 0 and above and max(above) > 100 * min(above)
-        if not linear and (wide or (log and len(above) == len(numbers))):
-            return cls(min(above) / 2, max(high, max(above)) * 2, True, share)
-        if share and high <= 2.0:
+        wide = low >= 0 and high > 2 and above and max(above) > 100 * min(above)
+        if wide or (log and len(above) == len(numbers)):
+            return cls(min(above) / 2, 2 * max(high, max(above)), True, share)
+        if share and high <= 2:
             return cls(min(0.0, low), max(1.0, high), False, share)
         pad = 0.05 * (high - low) or 0.1 * abs(high) or 1.0
         return cls(low - pad, high + pad, False, share)

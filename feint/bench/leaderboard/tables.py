@@ -27,8 +27,8 @@ class Line:
     Attributes:
         part: the suite that it is of.
         row: the row.
-        label: its rank among those with the same suite and scenario; a letter where it is not
-            ranked; the name of a reference.
+        label: its rank among those with the same suite and scenario, or a letter where it is not
+            ranked; of a reference its name.
         id: of its line in the page's table.
     """
 
@@ -50,7 +50,7 @@ def lines(parts: Iterable[Part]) -> list[Line]:
         ranks: Counter[str] = Counter()
         letters: Counter[str] = Counter()
         for row in part.rows:
-            if row.ranked and row.role == "reference":
+            if row.role == "reference":
                 label = clipped(row.title.split(" (")[0], 16)
             elif row.ranked:
                 ranks[row.scenario] += 1
