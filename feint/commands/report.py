@@ -22,7 +22,7 @@ class Report:
       feint report runs/demo/runs/room_signal/honest/seed0/result.json
     """
 
-    runs: Annotated[Positional[tuple[Path, ...]], arg(metavar="RUN...")]
+    runs: Annotated[Positional[tuple[Path, ...]], arg(metavar="RUN...", help_behavior_hint="")]
     """What to report on."""
     to: Path = Path("report.html")
     """The page."""

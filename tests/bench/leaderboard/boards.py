@@ -1,6 +1,7 @@
 """Boards made by hand: two suites with hostile names and gaps, and one of many rows."""
 
 import math
+from functools import partial
 
 from feint.bench.leaderboard import Board, Column, Gate, Number, Part, Plot, Row
 
@@ -72,16 +73,16 @@ def row(
 
 
 def scenario_rows(scenario: str, suite: str = "soo-rl", k: int = 0) -> list[Row]:
-    at = {"scenario": scenario, "suite": suite}
+    at = partial(row, scenario=scenario, suite=suite)
     return [
-        row("honest", "honest (never lied)", "reference", deception=0.0, verdict=None, **at),
-        row("overlap_belief", "overlap, belief pairs", deception=0.02 + 0.01 * k, **at),
-        row("overlap_presence", "overlap, presence pairs", deception=0.06, verdict="partial", **at),
-        row(
+        at("honest", "honest (never lied)", "reference", deception=0.0, verdict=None),
+        at("overlap_belief", "overlap, belief pairs", deception=0.02 + 0.01 * k),
+        at("overlap_presence", "overlap, presence pairs", deception=0.06, verdict="partial"),
+        at(
             "masked", "inputs masked", "baseline", deception=0.15, task=0.7, verdict="damaged", **at
         ),
-        row("sham_anchor", "anchor alone", "sham", deception=0.8, verdict="unchanged", **at),
-        row("deceptive", "deceptive", "reference", deception=0.9, verdict=None, **at),
+        at("sham_anchor", "anchor alone", "sham", deception=0.8, verdict="unchanged"),
+        at("deceptive", "deceptive", "reference", deception=0.9, verdict=None),
     ]
 
 
