@@ -23,7 +23,7 @@ from typing import Any
 
 import feint
 from feint.bench.leaderboard import records, submission
-from feint.bench.leaderboard.reproduce import FALSE_REFUSALS, TESTS, compare
+from feint.bench.leaderboard.reproduce import FALSE_REFUSALS, TESTS, compare, exact
 from feint.bench.results import RunResult
 from feint.bench.runner import finished, suite_of
 from feint.bench.store import load
@@ -36,7 +36,7 @@ START_S, RUN_S, MEMORY = 180.0, 600.0, 16 << 30
 #: By how much a gap may differ when it is measured again in the same games, of its size and at all.
 GAP_RATIO, GAP = 0.05, 0.005
 #: Fresh games are seeded from here on: far above those of training, evaluation and gauges.
-FIRST_SEED = 10_000_000_000
+FIRST_SEED, MOST_SEED = 10_000_000_000, 10**14
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,13 @@ class Outcome:
         run: its id.
         refused: why, in sentences; empty where it agrees.
         held_out: what was found with others that training never sees.
+        exact: how many numbers the same games gave to the last digit, and of how many.
     """
 
     run: str
     refused: tuple[str, ...]
     held_out: dict[str, Any]
+    exact: tuple[int, int]
 
 
 def target(where: Path, models: Sequence[Path] = ()) -> Target:
@@ -190,7 +192,12 @@ def verify(
         factor: fresh episodes for each claimed one.
         run_s: seconds for each run.
         memory: bytes of address space.
+
+    Raises:
+        ValueError: for a seed that is out of range.
     """
+    if seed is not None and not 0 <= seed <= MOST_SEED:
+        raise ValueError(f"the seed must be from 0 to {MOST_SEED}, got {seed}")
     if found.folder is not None and not found.own:
         records.clear(found.folder)
     fresh = FIRST_SEED + secrets.randbelow(1 << 40) if seed is None else seed
@@ -201,7 +208,8 @@ def verify(
         entry = _entry(result, answer, fresh, tests)
         if found.folder is not None:
             records.add(found.folder, entry)
-        outcome = Outcome(result.run, tuple(entry["refused"]), entry["held_out"])
+        done, of = entry["exact"]
+        outcome = Outcome(result.run, tuple(entry["refused"]), entry["held_out"], (done, of))
         told(outcome)
         outcomes.append(outcome)
     return outcomes
@@ -225,6 +233,7 @@ def _entry(result: RunResult, answer: Mapping[str, Any], seed: int, tests: int) 
         "seed": seed,
         "tests": tests,
         "false_refusals": FALSE_REFUSALS,
+        "exact": [0, len(_claims(result))],
         "held_out": {},
     }
     if "error" in answer:
@@ -234,6 +243,7 @@ def _entry(result: RunResult, answer: Mapping[str, Any], seed: int, tests: int) 
     gaps = _gaps(result.payload.get("guards"), again["guards"])
     return entry | {
         "refused": refused + gaps,
+        "exact": [exact(claims, again["replayed"]), len(claims)],
         "fresh": {path: _shown(again["fresh"][path]) for path in claims if path in again["fresh"]},
         "gaps": "not measured again" if again["guards"] is None else "measured again",
         "held_out": again["held_out"],
