@@ -120,6 +120,9 @@ def checked(results: Sequence[RunResult]) -> Suite:
         )
     suite = Suite.load(names[0])
     kind, arms = kind_of(suite), {arm.key: arm for arm in suite.arms}
+    specs: dict[str, dict[str, Any]] = {}
+    for spec in suite.with_seeds(suite.seeds[:1]).runs():
+        specs.setdefault(spec.scenario, {})[spec.arm] = spec.settings
     seen: set[str] = set()
     roles: dict[str, str] = {}
     for result in results:
@@ -132,7 +135,7 @@ def checked(results: Sequence[RunResult]) -> Suite:
             raise ValueError(f"{result.run}: references are the suite's alone; take another role")
         if roles.setdefault(result.arm, role) != result.role:
             raise ValueError(f"{result.run}: {result.arm} is a {role}, not a {result.role}")
-        kind.check(result, suite)
+        kind.check(result, specs[result.scenario])
     return _narrowed(suite, results, roles)
 
 
