@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from feint.bench.leaderboard.entries import digest
 from feint.bench.leaderboard.gates import Verification
-from feint.bench.leaderboard.submission import RECORD, digest
+from feint.bench.leaderboard.submission import RECORD
 from feint.bench.leaderboard.untrusted import parse_json, read_bytes
 from feint.bench.results import RunResult
 from feint.files import write_atomically

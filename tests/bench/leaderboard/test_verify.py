@@ -8,7 +8,8 @@ import pytest
 
 from feint.bench import Suite, finished
 from feint.bench.leaderboard import records
-from feint.bench.leaderboard.submission import MANIFEST, RECORD, digest, read, write
+from feint.bench.leaderboard.entries import digest
+from feint.bench.leaderboard.submission import MANIFEST, RECORD, read, write
 from feint.bench.leaderboard.verify import target, verify
 from feint.bench.store import export
 
