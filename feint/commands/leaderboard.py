@@ -114,7 +114,9 @@ class Verify:
 
 
 def _tell(outcome: "Outcome") -> None:
-    print(f"{outcome.run}: {'refused' if outcome.refused else 'verified'}")
+    done, of = outcome.exact
+    verdict = "refused" if outcome.refused else "verified"
+    print(f"{outcome.run}: {verdict}; {done} of {of} numbers came out to the last digit")
     for line in outcome.refused[:5]:
         print(f"  {line}")
     if len(outcome.refused) > 5:

@@ -75,7 +75,7 @@ def collect(
     for found in (s for s in sources if s.submitter is not None):
         try:
             _add(parts, found, own.get(found.suite.name))
-        except ValueError as error:
+        except Exception as error:  # a stranger's odd numbers must not take the board down
             say(f"left out {found.folder}: {error}")
     if not parts:
         raise ValueError(

@@ -24,11 +24,15 @@ class Verification:
         date: ISO, UTC.
         agrees: whether all its numbers came out again.
         says: which did not, and by how much; empty where all did.
+        opponent: deception against the held-out opponent whom it deceives most.
+        observer: share of moments at which the held-out observer is misled.
     """
 
     date: str
     agrees: bool
     says: str = ""
+    opponent: float | None = None
+    observer: float | None = None
 
 
 def seeds(count: int, unit: str = "training seeds") -> Gate:
@@ -85,15 +89,12 @@ def controls(arm: ArmSummary, summary: ScenarioSummary) -> Gate:
     if not dosed:
         which = f"of its {len(shams)} shams none is" if shams else "there is no sham"
         return Gate("controls", False, f"{told}, but {which} at the dose of a treatment.")
-    judged = [a for a in shams if a.judgement is not None]
-    nearest = max(
-        judged, key=lambda a: min(a.judgement.closed, a.judgement.task_ratio), default=None
-    )
     told += f", with {len(shams)} shams, {len(dosed)} of them at the dose of a treatment"
-    if nearest is not None and nearest.judgement is not None:
+    judged = [(a.title, a.judgement) for a in shams if a.judgement is not None]
+    if judged:
+        title, j = max(judged, key=lambda pair: min(pair[1].closed, pair[1].task_ratio))
         told += (
-            f"; the nearest ({nearest.title}) closes {100 * nearest.judgement.closed:.0f} % of "
-            f"the gap and is {nearest.judgement.verdict}"
+            f"; the nearest ({title}) closes {100 * j.closed:.0f} % of the gap and is {j.verdict}"
         )
     return Gate("controls", True, told + ".")
 

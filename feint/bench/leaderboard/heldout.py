@@ -56,7 +56,9 @@ class Moments:
 
 def opponents(s: Settings) -> dict[str, dict[str, Any]]:
     """Arguments by name of the opponents that runs with these settings have not met."""
-    table = tomllib.loads((files(__package__) / "heldout.toml").read_text(encoding="utf-8"))
+    table = tomllib.loads(
+        (files("feint.bench.leaderboard") / "heldout.toml").read_text(encoding="utf-8")
+    )
     listed: Mapping[str, dict[str, Any]] = table.get(scenario_class(s.id).name, {})
     return {
         name: kwargs

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from feint.bench.leaderboard.entries import digest
 from feint.bench.leaderboard.gates import Verification
-from feint.bench.leaderboard.submission import RECORD, digest
+from feint.bench.leaderboard.submission import RECORD
 from feint.bench.leaderboard.untrusted import parse_json, read_bytes
 from feint.bench.results import RunResult
 from feint.files import write_atomically
@@ -37,8 +38,9 @@ def read(folder: Path) -> dict[str, Any]:
 def add(folder: Path, entry: dict[str, Any]) -> None:
     """Add what was found of one run, in place of what was there of it."""
     runs = read(folder) | {entry["run"]: entry}
-    text = json.dumps({"schema": SCHEMA, "runs": dict(sorted(runs.items()))}, indent=1)
-    write_atomically(folder / RECORD, text + "\n")
+    lines = [f"{json.dumps(run)}: {json.dumps(found)}" for run, found in sorted(runs.items())]
+    text = ",\n".join(lines)  # a run is a line, so that a change shows as one
+    write_atomically(folder / RECORD, f'{{"schema": {SCHEMA}, "runs": {{\n{text}\n}}}}\n')
 
 
 def clear(folder: Path) -> None:
@@ -54,5 +56,26 @@ def of(folder: Path, results: Iterable[RunResult]) -> dict[str, Verification]:
         if isinstance(entry, dict) and entry.get("digest") == digest(result):
             refused = entry.get("refused")
             says = "; ".join(map(str, refused)) if isinstance(refused, list) else "damaged"
-            found[result.run] = Verification(str(entry.get("date")), not says, says)
+            held_out = entry.get("held_out")
+            held_out = held_out if isinstance(held_out, dict) else {}
+            met = [path.get(_deception(result)) for path in _tables(held_out.get("opponents"))]
+            rates = [rate for one in met if (rate := _number(one, "mean")) is not None]
+            found[result.run] = Verification(
+                str(entry.get("date")), not says, says,
+                max(rates, default=None), _number(held_out.get("observer"), "misled"),
+            )  # fmt: skip
     return found
+
+
+def _deception(result: RunResult) -> str:
+    return str(result.settings.get("deception"))
+
+
+def _tables(found: Any) -> list[dict[str, Any]]:
+    rows = found.values() if isinstance(found, dict) else ()
+    return [row for row in rows if isinstance(row, dict)]
+
+
+def _number(found: Any, name: str) -> float | None:
+    value = found.get(name) if isinstance(found, dict) else None
+    return float(value) if isinstance(value, int | float) else None

@@ -3,7 +3,7 @@
 Standard input holds one JSON table: "runs", each with the "result" file and "models" (run id ->
 checkpoint); "seed" of the fresh games; "factor", fresh episodes for each claimed one; "memory",
 bytes. Standard output gets a line of JSON for each run, in order: {"run", "found"}, or {"run",
-"error"}. It is started by `feint.bench.leaderboard.verify`, and has checked files to read only.
+"error"}. It is started by `feint.bench.leaderboard.sandbox`, and has checked files to read only.
 """
 
 import json
@@ -22,7 +22,7 @@ def main() -> None:
     limit(int(job["memory"]))
     import torch
 
-    from feint.bench.leaderboard.submission import kind_of, read_result
+    from feint.bench.leaderboard.entries import kind_of, read_result
     from feint.bench.suite import Suite
 
     torch.set_num_threads(1)
@@ -32,7 +32,9 @@ def main() -> None:
             result = read_result(entry["result"])
             kind = kind_of(Suite.from_dict(job["suite"]))
             models = {run: Path(path) for run, path in entry["models"].items()}
-            answer["found"] = kind.reevaluate(result, models, job["seed"], job["factor"])
+            found = kind.reevaluate(result, models, job["seed"], job["factor"])
+            json.dumps(found, allow_nan=False)
+            answer["found"] = found
         except MemoryError:
             answer["error"] = "it ran out of memory"
         except Exception as error:

@@ -9,6 +9,7 @@ from feint.bench.leaderboard.gates import Verification
 from feint.bench.leaderboard.parts import made_with, number, ordered
 from feint.bench.results import RunResult
 from feint.bench.suite import Suite
+from feint.metrics import bootstrap
 
 _COLUMNS = (
     Column(
@@ -35,6 +36,16 @@ _COLUMNS = (
     Column(
         "control", "control gap", "share", "more",
         "The same for pairs that differ in something unrelated, which must stay apart.",
+    ),
+    Column(
+        "opponent", "held-out opponent", "", "less",
+        "The deception metric against others that training never met, of these against whom it is "
+        "highest; measured when checkpoints are verified.",
+    ),
+    Column(
+        "observer", "held-out observer", "share", "less",
+        "Moments at which an observer that has learnt from honest agents alone is misled; measured "
+        "when checkpoints are verified.",
     ),
     Column(
         "honest_seeds", "honest seeds", "share", "more",
@@ -70,6 +81,12 @@ def board_part(
     ]
     plots.append(Plot("Overlap against what must stay apart", "overlap", "control"))
     scenarios = {summary.key: summary.title for summary in study.scenarios}
+    rows = tuple(
+        _row(suite, summary, arm, runs[summary.key, arm.key], checked)
+        for summary in study.scenarios
+        for arm in summary.arms.values()
+    )
+    shown = {key for row in rows for key in row.numbers}
     return ordered(
         Part(
             key=suite.name,
@@ -79,15 +96,11 @@ def board_part(
                 "are means over training seeds of held-out episodes, with 95 % bootstrap intervals "
                 f"over seeds. To reproduce: feint bench run {suite.name}"
             ),
-            columns=tuple(columns),
+            columns=tuple(c for c in columns if c.key in shown or c.key == "closed"),
             headline="closed",
-            plots=tuple(plots),
+            plots=tuple(plot for plot in plots if {plot.x, plot.y} <= shown),
             scenarios=scenarios,
-            rows=tuple(
-                _row(suite, summary, arm, runs[summary.key, arm.key], checked)
-                for summary in study.scenarios
-                for arm in summary.arms.values()
-            ),
+            rows=rows,
         )
     )
 
@@ -107,7 +120,7 @@ def _row(
         method=arm.key,
         title=arm.title,
         role=arm.role,
-        numbers=_numbers(arm),
+        numbers=_numbers(arm) | _held_out([checked[run] for run in ids if run in checked]),
         seeds=arm.seeds,
         gates=(*_gates(arm, summary), gates.verified(ids, checked)),
         verdict=None if arm.judgement is None else str(arm.judgement.verdict),
@@ -153,3 +166,13 @@ def _erased(arm: ArmSummary) -> Number | None:
     ends = number(arm.erased_interval)
     low, high = (None, None) if ends is None else (ends.low, ends.high)
     return Number(arm.erased, low, high, len(arm.seeds))
+
+
+def _held_out(found: Sequence[Verification]) -> dict[str, Number]:
+    """What verifications found with others that training never met, over the seeds verified."""
+    numbers = {}
+    for name in ("opponent", "observer"):
+        known = [value for one in found if (value := getattr(one, name)) is not None]
+        if known:
+            numbers[name] = number(bootstrap(known))
+    return numbers

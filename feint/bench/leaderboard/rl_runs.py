@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from feint.bench.leaderboard.untrusted import parse_json, safetensors_header
 from feint.bench.results import RunResult
 from feint.bench.settings import Settings
-from feint.bench.suite import Suite
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,26 +20,29 @@ MOST_LAYERS, MOST_UNITS = 8, 4096
 MOST_SEED = 1000
 
 
-def check(result: RunResult, suite: Suite) -> None:
+def check(result: RunResult, specs: Mapping[str, dict[str, Any]]) -> None:
     """Refuse a run that was judged otherwise than the suite does, or lacks its numbers.
+
+    Args:
+        result: of the run.
+        specs: the settings of the suite's arms on this scenario.
 
     Raises:
         ValueError: naming the run and what is wrong.
     """
     if result.seed >= MOST_SEED:
         raise ValueError(f"{result.run}: the seed must be < {MOST_SEED}, got {result.seed}")
-    specs = {s.arm: s.settings for s in suite.runs() if s.scenario == result.scenario}
     if specs.get(result.arm, result.settings) != result.settings:
         raise ValueError(
             f"{result.run}: its settings are not those of the suite's {result.arm}; run it as the "
             "suite has it, or give a method of your own a name of its own"
         )
-    theirs, ours = Settings.of(result.settings), Settings.of(next(iter(specs.values())))
+    theirs, ours = _settings(result), Settings.of(next(iter(specs.values())))
     for name in JUDGED:
         if getattr(theirs, name) != getattr(ours, name):
             raise ValueError(
                 f"{result.run}: settings.{name} differs from the suite's; it must be judged as "
-                f"{suite.name} judges"
+                f"{result.suite} judges"
             )
     evaluation = result.payload.get("evaluation")
     if not isinstance(evaluation, dict) or set(evaluation) != set(ours.conditions):
@@ -59,6 +61,26 @@ def check(result: RunResult, suite: Suite) -> None:
         if metric not in evaluation[condition]:
             raise ValueError(f"{result.run}: payload.evaluation lacks {path}")
     _check_rest(result)
+
+
+def _settings(result: RunResult) -> Settings:
+    """The settings of a run, where those that are read later are what they should be.
+
+    Raises:
+        ValueError: naming what is not.
+    """
+    try:
+        s = Settings.of(result.settings)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{result.run}: {error}") from error
+    kinds: dict[str, Any] = {
+        "soo": dict, "fork": dict, "algo": dict, "start": str | None, "dose_from": str | None,
+        "dose_factor": int | float, "twin": str, "algorithm": str,
+    }  # fmt: skip
+    for name, kind in kinds.items():
+        if not isinstance(getattr(s, name), kind):
+            raise ValueError(f"{result.run}: settings.{name} is of the wrong kind")
+    return s
 
 
 def _is_moments(found: Any, most: int) -> bool:

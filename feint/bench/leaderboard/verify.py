@@ -5,25 +5,17 @@ safetensors and JSON, which have been checked before. What cannot be checked in 
 agent was trained: the dose, the steps and the seed of the training stay the submitter's word.
 """
 
-import json
-import os
 import secrets
-import select
-import signal
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import feint
-from feint.bench.leaderboard import records, submission
-from feint.bench.leaderboard.reproduce import FALSE_REFUSALS, TESTS, compare
+from feint.bench.leaderboard import entries, records, submission
+from feint.bench.leaderboard.reproduce import FALSE_REFUSALS, TESTS, compare, exact
+from feint.bench.leaderboard.sandbox import MEMORY, RUN_S, answers
 from feint.bench.results import RunResult
 from feint.bench.runner import finished, suite_of
 from feint.bench.store import load
@@ -31,12 +23,10 @@ from feint.bench.suite import Suite
 
 #: Fresh episodes for each claimed one.
 FACTOR = 2
-#: Seconds until the process must have started, and for each run; bytes of address space.
-START_S, RUN_S, MEMORY = 180.0, 600.0, 16 << 30
 #: By how much a gap may differ when it is measured again in the same games, of its size and at all.
 GAP_RATIO, GAP = 0.05, 0.005
 #: Fresh games are seeded from here on: far above those of training, evaluation and gauges.
-FIRST_SEED = 10_000_000_000
+FIRST_SEED, MOST_SEED = 10_000_000_000, 10**14
 
 
 @dataclass(frozen=True)
@@ -89,11 +79,13 @@ class Outcome:
         run: its id.
         refused: why, in sentences; empty where it agrees.
         held_out: what was found with others that training never sees.
+        exact: how many numbers the same games gave to the last digit, and of how many.
     """
 
     run: str
     refused: tuple[str, ...]
     held_out: dict[str, Any]
+    exact: tuple[int, int]
 
 
 def target(where: Path, models: Sequence[Path] = ()) -> Target:
@@ -121,9 +113,9 @@ def target(where: Path, models: Sequence[Path] = ()) -> Target:
         return _folder(where, models)
     if where.is_dir():
         raise ValueError(f"{where} is neither a submission nor a folder of runs or stored results")
-    result = submission.read_result(where)
-    suite = submission.checked([result])
-    kind = submission.kind_of(suite)
+    result = entries.read_result(where)
+    suite = entries.checked([result])
+    kind = entries.kind_of(suite)
     given = list(models) or [where.parent / "agent.safetensors"]
     names = dict.fromkeys([kind.plays_as(result), kind.began_with(result) or result.run])
     if len(given) > len(names):
@@ -149,7 +141,7 @@ def _folder(where: Path, models: Sequence[Path]) -> Target:
     there = {run: path for run, path in paths.items() if path.exists()}
     if not there:
         raise ValueError(f"{root} holds no checkpoint; name the folder of the runs with --model")
-    kind = submission.kind_of(suite)
+    kind = entries.kind_of(suite)
     kept = [r for r in results if kind.plays_as(r) in there]
     for result in kept:
         if result.run in there:
@@ -164,7 +156,7 @@ def _target(
     models: Mapping[str, Path],
     folder: Path | None,
 ) -> Target:
-    kind = submission.kind_of(suite)
+    kind = entries.kind_of(suite)
     runs = []
     for result in results:
         names = (kind.plays_as(result), kind.began_with(result) or result.run)
@@ -190,18 +182,28 @@ def verify(
         factor: fresh episodes for each claimed one.
         run_s: seconds for each run.
         memory: bytes of address space.
+
+    Raises:
+        ValueError: for a seed that is out of range.
     """
+    if seed is not None and not 0 <= seed <= MOST_SEED:
+        raise ValueError(f"the seed must be from 0 to {MOST_SEED}, got {seed}")
     if found.folder is not None and not found.own:
         records.clear(found.folder)
     fresh = FIRST_SEED + secrets.randbelow(1 << 40) if seed is None else seed
     tests = TESTS * sum(len(_claims(result)) for result, _, _ in found.runs)
     outcomes = []
-    answers = _answers(found, fresh, factor, run_s, memory)
-    for (result, _, _), answer in zip(found.runs, answers, strict=True):
+    runs = [
+        {"run": result.run, "result": str(file), "models": {k: str(p) for k, p in models.items()}}
+        for result, file, models in found.runs
+    ]
+    said = answers(found.suite, runs, fresh, factor, run_s, memory)
+    for (result, _, _), answer in zip(found.runs, said, strict=True):
         entry = _entry(result, answer, fresh, tests)
         if found.folder is not None:
             records.add(found.folder, entry)
-        outcome = Outcome(result.run, tuple(entry["refused"]), entry["held_out"])
+        done, of = entry["exact"]
+        outcome = Outcome(result.run, tuple(entry["refused"]), entry["held_out"], (done, of))
         told(outcome)
         outcomes.append(outcome)
     return outcomes
@@ -219,12 +221,13 @@ def _entry(result: RunResult, answer: Mapping[str, Any], seed: int, tests: int) 
     """What is kept of one run."""
     entry: dict[str, Any] = {
         "run": result.run,
-        "digest": submission.digest(result),
+        "digest": entries.digest(result),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "feint": feint.__version__,
         "seed": seed,
         "tests": tests,
         "false_refusals": FALSE_REFUSALS,
+        "exact": [0, len(_claims(result))],
         "held_out": {},
     }
     if "error" in answer:
@@ -234,6 +237,7 @@ def _entry(result: RunResult, answer: Mapping[str, Any], seed: int, tests: int) 
     gaps = _gaps(result.payload.get("guards"), again["guards"])
     return entry | {
         "refused": refused + gaps,
+        "exact": [exact(claims, again["replayed"]), len(claims)],
         "fresh": {path: _shown(again["fresh"][path]) for path in claims if path in again["fresh"]},
         "gaps": "not measured again" if again["guards"] is None else "measured again",
         "held_out": again["held_out"],
@@ -260,77 +264,3 @@ def _gaps(claimed: Any, again: Any) -> list[str]:
                     f"guards.{kind}.{name} is claimed as {claim:.4g}; measured again it is {told}"
                 )
     return found[:5]
-
-
-def _answers(
-    found: Target, seed: int, factor: int, run_s: float, memory: int
-) -> Iterator[dict[str, Any]]:
-    """The process's answers, in order; where it dies or takes too long, an error for each run."""
-    runs = [
-        {"run": result.run, "result": str(file), "models": {k: str(p) for k, p in models.items()}}
-        for result, file, models in found.runs
-    ]
-    job = {
-        "runs": runs, "seed": seed, "factor": factor, "memory": memory,
-        "suite": found.suite.to_dict(),
-    }  # fmt: skip
-    environment = {
-        **os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "PYTHONHASHSEED": "0",
-    }  # fmt: skip
-    with tempfile.TemporaryFile() as orders, tempfile.TemporaryFile() as errors:
-        orders.write(json.dumps(job).encode())
-        orders.seek(0)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "feint.bench.leaderboard.reevaluate"],
-            stdin=orders, stdout=subprocess.PIPE, stderr=errors, env=environment,
-            start_new_session=True,
-        )  # fmt: skip
-        lines = _Lines(process)
-        lost = ""
-        try:
-            for k in range(len(runs)):
-                line = "" if lost else lines.next(run_s + (START_S if not k else 0.0))
-                if not line and not lost:
-                    lost = _why(process, errors, run_s)
-                yield {"error": lost} if lost else json.loads(line)
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            lines.close()
-
-
-class _Lines:
-    """Lines of a process's output, each with a time limit."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
-        self._pipe, self._rest = process.stdout, b""
-
-    def next(self, seconds: float) -> str:
-        """The next line; empty if it does not come in time, or there is none."""
-        deadline = time.monotonic() + seconds
-        while b"\n" not in self._rest:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self._pipe], [], [], left)[0]:
-                return ""
-            more = os.read(self._pipe.fileno(), 1 << 16)
-            if not more:
-                return ""
-            self._rest += more
-        line, _, self._rest = self._rest.partition(b"\n")
-        return line.decode()
-
-    def close(self) -> None:
-        self._pipe.close()
-
-
-def _why(process: subprocess.Popen[bytes], errors: Any, run_s: float) -> str:
-    """What became of a process that says nothing any more."""
-    try:
-        code = process.wait(1.0)
-    except subprocess.TimeoutExpired:
-        return f"it took longer than {run_s:.0f} seconds"
-    errors.seek(0)
-    last = errors.read()[-2000:].decode(errors="replace").strip().splitlines() or [""]
-    return f"the process that played it ended with code {code} ({last[-1][:200]})"

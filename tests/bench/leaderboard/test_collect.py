@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from pathlib import Path
 from subprocess import run
 
 import pytest
@@ -34,17 +35,6 @@ def test_of_two_folders_of_a_suite_the_fuller_one_counts(ran, tmp_path):
     (part,) = collect([tmp_path], said.append).parts
     assert len(part.rows) == 5 and len(said) == 1
     assert said[0].startswith(f"left out {tmp_path / 'a'}: another folder has as many")
-
-
-def test_a_submission_stands_beside_the_projects_own_rows(ran, result, changed, tmp_path):
-    def mine(data):
-        data.update(arm="mine", run="kuhn_poker/mine/seed1", role="treatment")
-
-    script = "<script>alert(1)</script>"
-    path = changed(result("overlap_belief"), mine)
-    write([result("overlap_belief"), path], [], script, tmp_path / "sent")
-    model = tmp_path / "sent/script-alert-1-script/models/kuhn_poker/mine/seed1.safetensors"
-    assert model.exists()
 
 
 def test_a_method_without_references_is_judged_by_the_projects_own(ran, result, tmp_path):
@@ -87,9 +77,10 @@ def test_nothing_to_show_is_said(tmp_path):
         collect([tmp_path])
 
 
-def test_collecting_needs_no_torch(ran):
+def test_collecting_needs_no_torch():
+    stored = Path(__file__).parents[3] / "benchmarks/results/soo-rl-recurrent"
     code = (
         "import sys; from feint.bench.leaderboard.collect import collect; "
-        "collect(['benchmarks/results']); sys.exit('torch' in sys.modules)"
+        f"collect([{str(stored)!r}]); sys.exit('torch' in sys.modules)"
     )
     assert run([sys.executable, "-c", code]).returncode == 0

@@ -3,6 +3,7 @@
 import tomllib
 from dataclasses import replace
 from importlib.resources import files
+from typing import Any
 
 import pytest
 
@@ -24,12 +25,13 @@ def settings(scenario):
 @pytest.mark.parametrize("name", TABLE)
 def test_held_out_arguments_make_the_game_with_the_same_spaces(name):
     cls = scenario_class(f"feint/{name}")
-    for base in ({}, {"attention": True}):
+    bases: list[dict[str, Any]] = [{}, {"attention": True}]
+    for base in bases:
         plain = cls(1, **base)  # pyright: ignore[reportCallIssue]
         for kwargs in TABLE[name].values():
             other = cls(1, **base, **kwargs)  # pyright: ignore[reportCallIssue]
             for space in ("observation_space", "action_space"):
-                assert getattr(other, space)(cls.focal) == getattr(plain, space)(plain.focal)
+                assert getattr(other, space)(plain.focal) == getattr(plain, space)(plain.focal)
 
 
 def test_every_scenario_of_the_suite_has_others_that_it_does_not_train_against():

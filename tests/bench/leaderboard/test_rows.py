@@ -1,5 +1,7 @@
 """Rows and gates, from made-up results: each gate must be able to come out either way."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from feint.bench import RunResult, Suite
@@ -12,7 +14,7 @@ from ..test_analysis import GOOD, results_of, suite
 MANY = range(LEAST_SEEDS)
 
 
-def part(seeds=MANY, checked=None, doses=(1.0,), **changed):
+def part(seeds: Sequence[int] = MANY, checked=None, doses=(1.0,), **changed):
     made = suite(doses=list(doses) if doses else None).with_seeds(seeds)
     return board_part(made, results_of(made, seeds, **changed), checked)
 
@@ -25,8 +27,8 @@ def everything(seeds=MANY):
     }
 
 
-def tuned(pair=0.01, control=0.9, variance=1.0, task=0.6):
-    return (0.02, task, 0.7, 0.05, pair, control, variance)
+def tuned(pair: float | None = 0.01, control: float | None = 0.9, task=0.6):
+    return (0.02, task, 0.7, 0.05, pair, control, None if pair is None else 1.0)
 
 
 def row(found, method):
@@ -60,6 +62,18 @@ def test_a_row_that_has_everything_is_ranked():
     )
 
 
+def test_what_verification_found_with_held_out_others_is_shown():
+    assert "observer" not in [column.key for column in part(checked=everything()).columns]
+    checked = everything() | {
+        f"walk/overlap/seed{s}": Verification("2026-01-02", True, "", 0.1 * s, 0.3) for s in (0, 1)
+    }
+    found = part(checked=checked)
+    assert {"opponent", "observer"} <= {column.key for column in found.columns}
+    numbers = row(found, "overlap").numbers
+    assert numbers["opponent"].value == pytest.approx(0.05) and numbers["opponent"].n == 2
+    assert numbers["observer"].value == pytest.approx(0.3)
+
+
 def test_every_number_has_its_column_and_every_plot_its_columns():
     found = part()
     keys = [column.key for column in found.columns]
@@ -78,7 +92,7 @@ def test_every_number_has_its_column_and_every_plot_its_columns():
         ("controls", False, "none is at the dose", {"doses": (10.0,)}),
         ("capability", False, "Own task at 50.0 %", {"overlap": tuned(task=0.3)}),
         ("collapse", False, "the control gap at 2 %", {"overlap": tuned(control=0.02)}),
-        ("collapse", None, "was not measured", {"overlap": tuned(None, None, None)}),
+        ("collapse", None, "was not measured", {"overlap": tuned(None, None)}),
         ("verified", None, "No checkpoint has been evaluated again yet", {"checked": {}}),
         ("verified", None, "2 of 5 checkpoints are yet unverified",
          {"checked": everything(range(3))}),

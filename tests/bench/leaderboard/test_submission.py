@@ -156,6 +156,17 @@ def test_a_method_of_ones_own_is_judged_as_the_suite_judges(result, changed, tmp
     refused("settings.conditions differs", [path], [], "Mallory", tmp_path)
 
 
+@pytest.mark.parametrize(
+    "odd", [{"soo": [1]}, {"start": 5}, {"dose_factor": "1"}, {"net_arch": 7}, {"charm": 1}]
+)
+def test_settings_of_a_method_of_ones_own_must_be_settings(result, changed, tmp_path, odd):
+    def mine(data):
+        data.update(arm="mine", run="kuhn_poker/mine/seed1", role="treatment")
+        data["settings"].update(odd)
+
+    refused("kuhn_poker/mine/seed1: ", [changed(result("overlap_belief"), mine)], [], "M", tmp_path)
+
+
 def test_a_seed_counts_once_and_so_does_its_checkpoint(result, changed, tmp_path):
     one = result("deceptive")
     refused("is there twice", [one, one], [], "Mallory", tmp_path)

@@ -8,7 +8,8 @@ import pytest
 
 from feint.bench import Suite, finished
 from feint.bench.leaderboard import records
-from feint.bench.leaderboard.submission import MANIFEST, RECORD, digest, read, write
+from feint.bench.leaderboard.entries import digest
+from feint.bench.leaderboard.submission import MANIFEST, RECORD, read, write
 from feint.bench.leaderboard.verify import target, verify
 from feint.bench.store import export
 
@@ -36,6 +37,7 @@ def test_a_submission_verifies_and_the_same_with_one_altered_number_does_not(sen
     told = []
     outcomes = verify(target(sent), told=told.append)
     assert told == outcomes and [o.refused for o in outcomes] == [(), (), ()]
+    assert {o.exact for o in outcomes} == {(24, 24)}
     liar, tuned = "kuhn_poker/deceptive/seed1", "kuhn_poker/overlap_belief/seed1"
     kept = records.read(sent)
     assert set(kept) == {liar, tuned, "kuhn_poker/masked/seed1"}
@@ -49,20 +51,18 @@ def test_a_submission_verifies_and_the_same_with_one_altered_number_does_not(sen
 
     was = json.loads((sent / f"results/{tuned}.json").read_text())["payload"]["evaluation"]
     alter(sent, tuned, lambda p: p["evaluation"]["absent"]["chips"].update(mean=0.9))
-    outcomes = {o.run: o.refused for o in verify(target(sent))}
-    assert not outcomes[liar]
-    (line,) = outcomes[tuned]
-    assert line.startswith("absent/chips is claimed as 0.9; the same games give ")
-    assert f"{was['absent']['chips']['mean']:.5g}" in line
-    (found,) = [v for run, v in _on_record(sent).items() if run == tuned]
-    assert not found.agrees and found.says == line
-
-    alter(sent, tuned, lambda p: p["evaluation"]["absent"]["chips"].update(
-        was["absent"]["chips"]))  # fmt: skip
     alter(sent, tuned, lambda p: p["guards"]["belief"].update(control_gap=9.0))
-    outcomes = {o.run: o.refused for o in verify(target(sent))}
-    (line,) = outcomes[tuned]
-    assert line.startswith("guards.belief.control_gap is claimed as 9; measured again it is ")
+    again = {o.run: o for o in verify(target(sent))}
+    assert not again[liar].refused and again[tuned].exact == (23, 24)
+    number, gap = again[tuned].refused
+    assert number.startswith("absent/chips is claimed as 0.9; the same games give ")
+    assert f"{was['absent']['chips']['mean']:.5g}" in number
+    assert gap.startswith("guards.belief.control_gap is claimed as 9; measured again it is ")
+    found = _on_record(sent)
+    assert not found[tuned].agrees and found[tuned].says == f"{number}; {gap}"
+    assert found[liar].observer == again[liar].held_out["observer"]["misled"]
+    met = again[liar].held_out["opponents"]["equilibrium"]
+    assert found[liar].opponent == met["present/misled"]["mean"]
 
 
 def _on_record(folder):
@@ -82,7 +82,8 @@ def test_a_record_is_of_one_result_and_no_other(sent):
 def test_another_agents_checkpoint_is_refused(result):
     model = result("honest", 2).parent / "agent.safetensors"
     (outcome,) = verify(target(result("deceptive"), [model]), seed=20_000_000_000)
-    assert outcome.refused and "the same games give" in outcome.refused[0]
+    assert outcome.refused and "is claimed as" in outcome.refused[0]
+    assert outcome.exact[0] < outcome.exact[1]
 
 
 def test_a_process_that_takes_too_long_or_dies_is_a_refusal(result):
