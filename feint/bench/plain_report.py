@@ -4,7 +4,7 @@ import html
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -152,7 +152,7 @@ def _matrix(title: str, found: Sequence[Leaf]) -> Sheet:
     return Sheet(title, heads, rows, [""] * len(rows), [""] * len(rows))
 
 
-def _is_curve(curve: Any) -> bool:
+def _is_curve(curve: Any) -> TypeGuard[dict[str, list[Any]]]:
     if not isinstance(curve, dict) or not isinstance(curve.get("steps"), list):
         return False
     series = [values for values in curve.values() if isinstance(values, list)]

@@ -432,6 +432,7 @@ def load_study(out: Path) -> tuple[Study, list[Run]]:
         found = json.loads(path.read_bytes())
         fixed = {name: found[name] for name in ("data", "config", "epochs", "draws")}
         layers = tuple(found["layers"])
+        layers = () if layers == task(found["data"], found["config"]).layers else layers
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:

@@ -6,7 +6,7 @@ Colours come from the style sheet, so that the same picture suits light and dark
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeGuard
 
 from matplotlib.ticker import MaxNLocator
 
@@ -74,7 +74,7 @@ class Scale:
         return f"{100 * tick:g} %" if self.share else f"{tick:g}"
 
 
-def drawable(value: float | None) -> bool:
+def drawable(value: float | None) -> TypeGuard[float]:
     """Whether there is such a number, and it is one that a picture can hold."""
     return value is not None and abs(value) < _LARGEST  # NaN is not
 

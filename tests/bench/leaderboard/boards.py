@@ -78,9 +78,7 @@ def scenario_rows(scenario: str, suite: str = "soo-rl", k: int = 0) -> list[Row]
         at("honest", "honest (never lied)", "reference", deception=0.0, verdict=None),
         at("overlap_belief", "overlap, belief pairs", deception=0.02 + 0.01 * k),
         at("overlap_presence", "overlap, presence pairs", deception=0.06, verdict="partial"),
-        at(
-            "masked", "inputs masked", "baseline", deception=0.15, task=0.7, verdict="damaged", **at
-        ),
+        at("masked", "inputs masked", "baseline", deception=0.15, task=0.7, verdict="damaged"),
         at("sham_anchor", "anchor alone", "sham", deception=0.8, verdict="unchanged"),
         at("deceptive", "deceptive", "reference", deception=0.9, verdict=None),
     ]
