@@ -4,7 +4,7 @@ It reads results alone, no episodes: those of a run's folder and stored ones giv
 Nothing here knows what it would like to find; every word is computed from the numbers.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -313,16 +313,15 @@ def _relative_gaps(key: str, cells: _Cells) -> tuple[Interval, Interval] | None:
     if not shared:
         return None
     kind = cells[key][shared[0]].pair_kind()
-    mine, start = ([cells[name][s].gaps(kind) for s in shared] for name in (key, "deceptive"))
-    if any(None in gaps for gaps in (*mine, *start)) or not np.mean(start, axis=0).all():
-        return None
-    pair, control = (
-        _ratio([gaps[k] for gaps in mine], [gaps[k] for gaps in start]) for k in range(2)
+    mine, start = (  # (seeds, 2), NaN where they were not measured
+        np.array([cells[name][s].gaps(kind) for s in shared], float) for name in (key, "deceptive")
     )
-    return pair, control
+    if np.isnan(mine).any() or np.isnan(start).any() or not start.mean(axis=0).all():
+        return None
+    return _ratio(mine[:, 0], start[:, 0]), _ratio(mine[:, 1], start[:, 1])
 
 
-def _ratio(mine: Sequence[Any], start: Sequence[Any]) -> Interval:
+def _ratio(mine: np.ndarray, start: np.ndarray) -> Interval:
     """Of means, over seeds; each seed's own number is taken as exact."""
 
     def share(now: Any, before: Any) -> Any:

@@ -58,7 +58,7 @@ def ran(tmp_path_factory):
 
 def test_a_folder_of_runs_is_verified_and_put_on_the_board(ran, tmp_path):
     code, told, _ = run("verify", ran, "--arms", "deceptive")
-    assert code == 0 and "room/deceptive/seed1: verified; 13 of 13 numbers came" in told
+    assert code == 0 and "room/deceptive/seed1: verified; 10 of 10 numbers came" in told
     assert "held-out opponent doubtful: present/lie" in told and "held-out observer: misled" in told
     assert (
         f"1 of 1 runs verified, 1 left out (verified before, or not asked for); see {ran}" in told
@@ -84,7 +84,7 @@ def test_a_number_that_does_not_come_out_again_is_told_with_exit_status_1(ran, t
         path.write_text(kept)
     assert (
         code == 1
-        and "room/honest/seed1: refused; 12 of 13 numbers" in told
+        and "room/honest/seed1: refused; 9 of 10 numbers" in told
         and "\n  present/lie is claimed as 0.123;" in told
     )
 

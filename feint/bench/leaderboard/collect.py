@@ -155,8 +155,14 @@ def _add(parts: dict[str, Part], sent: Source, own: Source | None) -> None:
     if there is None:
         parts[part.key] = replace(part, rows=rows)
         return
-    scenarios = there.scenarios | part.scenarios
-    parts[part.key] = ordered(replace(there, scenarios=scenarios, rows=there.rows + rows))
+    both = replace(
+        there,
+        columns=tuple(dict.fromkeys(there.columns + part.columns)),
+        plots=tuple(dict.fromkeys(there.plots + part.plots)),
+        scenarios=there.scenarios | part.scenarios,
+        rows=there.rows + rows,
+    )
+    parts[part.key] = ordered(both)
 
 
 def _title(title: str, method: str, sent: Source) -> str:

@@ -78,7 +78,8 @@ def _settings(result: RunResult) -> Settings:
         "dose_factor": int | float, "twin": str, "algorithm": str,
     }  # fmt: skip
     for name, kind in kinds.items():
-        if not isinstance(getattr(s, name), kind):
+        values = getattr(s, name), result.settings.get(name, getattr(s, name))
+        if not all(isinstance(value, kind) for value in values):
             raise ValueError(f"{result.run}: settings.{name} is of the wrong kind")
     return s
 

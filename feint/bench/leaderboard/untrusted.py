@@ -20,6 +20,10 @@ MOST_HEADER, MOST_TENSORS = 1 << 20, 10_000
 
 _WIDTHS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1,
            "U8": 1, "BOOL": 1}  # fmt: skip
+#: Not blocking, so that a pipe cannot hold us up before it is seen to be one; where there is such.
+_FLAGS = os.O_RDONLY
+for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):
+    _FLAGS |= getattr(os, _name, 0)
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _EXECUTABLE = {b"PK": "a zip archive, as torch and SB3 write them", b"\x80": "a pickle"}
 
@@ -31,12 +35,12 @@ def read_bytes(path: str | Path, most: int) -> bytes:
         ValueError: for anything else.
     """
     path = Path(path)
+    if path.is_symlink():
+        raise ValueError(f"{path} is a symbolic link; send the file itself")
     try:
-        # Not blocking, so that a pipe cannot hold us up before it is seen to be one.
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        handle = os.open(path, _FLAGS)
     except OSError as error:
-        link = "is a symbolic link; send the file itself" if path.is_symlink() else None
-        raise ValueError(f"{path} {link or f'cannot be read: {error.strerror}'}") from error
+        raise ValueError(f"{path} cannot be read: {error.strerror}") from error
     with os.fdopen(handle, "rb") as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
@@ -160,14 +164,14 @@ def safetensors_header(path: str | Path) -> dict[str, str]:
     """
     path = Path(path)
     data = read_bytes(path, MOST_MODEL)
-    for start, what in _EXECUTABLE.items():
-        if data.startswith(start):
-            raise ValueError(
-                f"{path} is {what}: loading it could run code; send a safetensors file, as "
-                "feint.agents.save_agent writes it"
-            )
     length = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or length > len(data) - 8:
+    if data[8:9] != b"{" or length > len(data) - 8:
+        for start, what in _EXECUTABLE.items():  # a length may begin like these, too
+            if data.startswith(start):
+                raise ValueError(
+                    f"{path} is {what}: loading it could run code; send a safetensors file, as "
+                    "feint.agents.save_agent writes it"
+                )
         raise ValueError(f"{path} is no whole safetensors file")
     if length > MOST_HEADER:
         raise ValueError(f"{path} has a header of {length:,} bytes; at most {MOST_HEADER:,}")

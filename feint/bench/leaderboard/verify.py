@@ -121,7 +121,8 @@ def target(where: Path, models: Sequence[Path] = ()) -> Target:
     if len(given) > len(names):
         raise ValueError(f"{result.run} takes at most {len(names)} models, got {len(given)}")
     paths = dict(zip(names, given, strict=False))
-    kind.check_model(given[0], result)
+    for path in given:
+        kind.check_model(path, result)
     return _target(suite, [result], {result.run: where}, paths, None)
 
 

@@ -56,6 +56,8 @@ def test_strangers_methods_are_called_as_they_call_themselves(ran, result, chang
     write([changed(result("overlap_belief"), mine)], [], "<b>Ada</b>", tmp_path / "sent")
     (part,) = collect([ran, tmp_path / "sent"]).parts
     assert "<b>Ada</b>: mine" in {row.title for row in part.rows}
+    keys = {column.key for column in part.columns}
+    assert all(set(row.numbers) <= keys for row in part.rows)
 
 
 def test_what_is_damaged_is_left_out_and_the_rest_is_shown(ran, result, tmp_path):

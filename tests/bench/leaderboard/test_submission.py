@@ -216,8 +216,8 @@ MODELS = {
     "cut short": (lambda good: good[:-1], "not what its header says"),
     "padded": (lambda good: good + b"x" * 99, "not what its header says"),
     "huge header": (lambda good: header({}, b"", 1 << 60), "no whole safetensors file"),
-    "deep header": (lambda good: header(b"[" * 100_000), "nested more than 16 deep"),
-    "header of a list": (lambda good: header(b"[]"), "no table of tensors"),
+    "deep header": (lambda good: header(b'{"x":' * 100_000), "nested more than 16 deep"),
+    "header of a list": (lambda good: header(b"[]"), "no whole safetensors file"),
     "huge tensor": (
         lambda good: header({"x": TENSOR | {"shape": [1 << 40]}}, b"x" * 8), "damaged entry"),
     "negative": (
@@ -242,6 +242,17 @@ def test_a_hostile_checkpoint_is_refused(result, tmp_path, monkeypatch, make, me
     model.write_bytes(make((result("deceptive").parent / model.name).read_bytes()))
     refused(message, [result("deceptive")], [model], "Mallory", tmp_path / "sent")
     assert not (tmp_path / "executed").exists() and not (tmp_path / "sent").exists()
+
+
+@pytest.mark.parametrize("start", [b"\x80", b"PK"])
+def test_a_checkpoint_may_begin_like_a_pickle_or_an_archive(result, tmp_path, start):
+    good = (result("deceptive").parent / "agent.safetensors").read_bytes()
+    length = int.from_bytes(good[:8], "little")
+    padded = good[8 : 8 + length].ljust(int.from_bytes(start.rjust(2, b"\x80")[:2], "little"))
+    model = tmp_path / "agent.safetensors"
+    model.write_bytes(header(padded, good[8 + length :]))
+    assert model.read_bytes().startswith(start)
+    write([result("deceptive")], [model], "Ada", tmp_path / "sent")
 
 
 def test_a_zip_bomb_is_not_opened(result, tmp_path):
