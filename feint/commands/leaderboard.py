@@ -30,7 +30,7 @@ class Build:
         from feint.bench.leaderboard.collect import collect
 
         board = collect(self.folders or None, lambda line: print(line, file=sys.stderr))
-        from feint.bench.leaderboard import site  # pyright: ignore[reportAttributeAccessIssue]
+        from feint.bench.leaderboard import site
 
         site.build(board, self.to)
         rows = [row for part in board.parts for row in part.rows]
