@@ -12,8 +12,10 @@ from feint.commands.enjoy import Enjoy
 from feint.commands.envs import Envs
 from feint.commands.evaluate import Eval
 from feint.commands.export import Export
+from feint.commands.leaderboard import Leaderboard
 from feint.commands.llm import Llm
 from feint.commands.play import Play
+from feint.commands.report import Report
 from feint.commands.selfmodel import SelfModel
 from feint.commands.sweep import Sweep
 from feint.commands.train import Train
@@ -29,6 +31,8 @@ _COMMANDS = {
     "envs": Envs,
     "play": Play,
     "bench": Bench,
+    "leaderboard": Leaderboard,
+    "report": Report,
     "selfmodel": SelfModel,
     "llm": Llm,
 }

@@ -49,6 +49,15 @@ def check_json(value: Any, where: str) -> None:
         )
 
 
+def without_nan(value: Any) -> Any:
+    """The same with None in place of numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {name: without_nan(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _table(name: str) -> AfterValidator:
     def check(value: dict[str, Any]) -> dict[str, Any]:
         check_json(value, name)
@@ -149,10 +158,19 @@ class RunResult(BaseModel):
             raise ValueError(
                 f"{path} has result schema {found!r}; this version of Feint reads {RESULT_SCHEMA}"
             )
+        return cls.parse(data, str(path))
+
+    @classmethod
+    def parse(cls, data: Any, name: str) -> Self:
+        """A result from what its file holds; `name` is what errors call that.
+
+        Raises:
+            ValueError: in one line, if it is no result.
+        """
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            raise ValueError(f"{path}: {explain(error, data)}") from error
+            raise ValueError(f"{name}: {explain(error, data)}") from error
 
 
 def explain(error: ValidationError, data: Any) -> str:
