@@ -56,6 +56,8 @@ def of(folder: Path, results: Iterable[RunResult]) -> dict[str, Verification]:
         if isinstance(entry, dict) and entry.get("digest") == digest(result):
             refused = entry.get("refused")
             says = "; ".join(map(str, refused)) if isinstance(refused, list) else "damaged"
+            if not says and result.payload.get("guards") and not entry.get("gaps"):
+                says = "its gaps could not be measured without the agent that it was tuned from"
             held_out = entry.get("held_out")
             held_out = held_out if isinstance(held_out, dict) else {}
             met = [path.get(_deception(result)) for path in _tables(held_out.get("opponents"))]

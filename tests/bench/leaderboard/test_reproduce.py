@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from feint.bench.leaderboard.reproduce import FALSE_REFUSALS, TESTS, compare
+from feint.bench.leaderboard.reproduce import FALSE_REFUSALS, TESTS, compare, exact
 from feint.bench.leaderboard.rl_runs import sums
 
 
@@ -88,6 +88,14 @@ def test_one_altered_number_is_refused_with_what_it_should_be(path, change, says
     claims[path] = claims[path] | change
     (found,) = refusals(claims, again, fresh)
     assert found.path == path and says in found.says
+
+
+def test_numbers_count_as_exact_to_their_last_stored_digit():
+    claims, again, _ = played(4)
+    assert exact(claims, again) == len(claims)
+    claims["c/return"]["mean"] *= 1.001
+    claims["c/sometimes"]["n"] += 1
+    assert exact(claims, again) == len(claims) - 2
 
 
 def test_a_number_that_nothing_measures_is_refused():

@@ -41,7 +41,7 @@ def test_a_submission_verifies_and_the_same_with_one_altered_number_does_not(sen
     liar, tuned = "kuhn_poker/deceptive/seed1", "kuhn_poker/overlap_belief/seed1"
     kept = records.read(sent)
     assert set(kept) == {liar, tuned, "kuhn_poker/masked/seed1"}
-    assert kept[tuned]["gaps"] == "measured again" and kept[tuned]["seed"] > 10**9
+    assert kept[tuned]["gaps"] is True and kept[tuned]["seed"] > 10**9
     assert kept[liar]["fresh"]["absent/chips"][1] == 240
 
     held_out = outcomes[0].held_out
@@ -74,6 +74,11 @@ def test_a_record_is_of_one_result_and_no_other(sent):
         json.dumps({"schema": 1, "runs": {"kuhn_poker/masked/seed1": {"digest": "0", "date": ""}}})
     )
     assert not _on_record(sent)
+    entry = {"digest": digest(read(sent).results[1]), "date": "2026", "refused": [], "gaps": False}
+    run = "kuhn_poker/overlap_belief/seed1"
+    (sent / RECORD).write_text(json.dumps({"schema": 1, "runs": {run: entry}}))
+    (found,) = _on_record(sent).values()
+    assert not found.agrees and "its gaps could not be measured" in found.says
     (sent / RECORD).write_text("{}")
     with pytest.raises(ValueError, match="no record of verifications"):
         records.read(sent)
@@ -109,7 +114,7 @@ def test_what_is_on_record_is_left_out_but_for_what_came_with_a_submission(ran, 
     shutil.copytree(ran, folder)
     found = target(folder)
     one, *_ = (result for result, _, _ in found.runs)
-    entry = {"run": one.run, "digest": digest(one), "date": "2026-01-01", "refused": []}
+    entry = {"run": one.run, "digest": digest(one), "date": "2026", "refused": [], "gaps": True}
     records.add(folder, entry)
     assert one.run not in [result.run for result, _, _ in found.left().runs]
     assert len(found.left().runs) == 9 and len(found.left(again=True).runs) == 10
