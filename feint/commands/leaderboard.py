@@ -16,7 +16,7 @@ class Build:
     """Build the leaderboard, a static site, from all results that are there.
 
     Example:
-      feint bench run smoke && feint leaderboard build && python -m http.server
+      feint bench run smoke && feint leaderboard build
     """
 
     folders: Annotated[tuple[Path, ...], arg(name="from")] = ()
@@ -37,8 +37,8 @@ class Build:
         ranked = sum(row.ranked for row in rows)
         print(
             f"{len(rows)} rows of {len(board.parts)} suites, {ranked} of them ranked; open "
-            f"{self.to / 'index.html'}, or serve it: python -m http.server, then "
-            f"http://localhost:8000/{self.to.as_posix()}/"
+            f"{self.to / 'index.html'}, or serve it: python -m http.server -d {self.to}, then "
+            "http://localhost:8000/"
         )
         return 0
 
