@@ -4,7 +4,7 @@ It reads results alone, no episodes: those of a run's folder and stored ones giv
 Nothing here knows what it would like to find; every word is computed from the numbers.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from feint.bench.claims import Claim, scenario_claims, suite_claims
 from feint.bench.detectors import Detector, detectors
 from feint.bench.results import RunResult
-from feint.bench.rl import Settings
+from feint.bench.settings import Settings
 from feint.bench.suite import Arm, Suite
 from feint.metrics import (
     Interval,
@@ -41,8 +41,10 @@ class ArmSummary:
         attention: honest attention, by what it says.
         erased: share of honest attention lost, on the scale from the honest agent (0) to masked
             inputs (1), in the worst of the attention metrics; None where that cannot be said.
+        erased_interval: of that, over the seeds that have all three; None as `erased`.
         changed: largest relative distance of an attention metric from the honest agent's.
         gaps: pair gap and control gap, relative to the deceptive agent's; None where unmeasured.
+        gap_intervals: of both, over seeds; None as `gaps`.
         closed: share of the deceptive-to-honest gap that is closed; None for the references, and
             where there is no gap.
         judgement: verdict over all seeds; None as `closed`.
@@ -63,8 +65,10 @@ class ArmSummary:
     task: dict[str, Interval]
     attention: dict[str, Interval]
     erased: float | None
+    erased_interval: Interval | None
     changed: float | None
     gaps: tuple[float, float] | None
+    gap_intervals: tuple[Interval, Interval] | None
     closed: Interval | None
     judgement: Judgement | None
     unjudged: str
@@ -204,7 +208,8 @@ def _arm(arm: Arm, cells: _Cells, settings: Settings) -> ArmSummary:
     judgement, closed, by_seed, unjudged = None, None, {}, ""
     if arm.role != "reference":
         judgement, closed, by_seed, unjudged = _judged(arm.key, cells, settings)
-    erased, changed = _attention(arm.key, cells, settings)
+    erased, changed, erased_interval = _attention(arm.key, cells, settings)
+    gaps = _relative_gaps(arm.key, cells) if arm.role != "reference" else None
     first = next(iter(mine.values())).result.settings
     deception = _interval(mine.values(), settings.deception)
     return ArmSummary(
@@ -218,8 +223,10 @@ def _arm(arm: Arm, cells: _Cells, settings: Settings) -> ArmSummary:
         task={name: _or_nan(_interval(mine.values(), p)) for name, p in settings.task.items()},
         attention=attention,
         erased=erased,
+        erased_interval=erased_interval,
         changed=changed,
-        gaps=_relative_gaps(arm.key, cells) if arm.role != "reference" else None,
+        gaps=None if gaps is None else (gaps[0].estimate, gaps[1].estimate),
+        gap_intervals=gaps,
         closed=closed,
         judgement=judgement,
         unjudged=unjudged,
@@ -300,33 +307,65 @@ def _pool(cells: list[_Cell], kind: str) -> Outcome:
     )
 
 
-def _relative_gaps(key: str, cells: _Cells) -> tuple[float, float] | None:
+def _relative_gaps(key: str, cells: _Cells) -> tuple[Interval, Interval] | None:
     """Pair and control gap as shares of the deceptive agent's."""
     shared = _shared(key, cells)
     if not shared:
         return None
     kind = cells[key][shared[0]].pair_kind()
-    mine, start = (_pool([cells[name][s] for s in shared], kind) for name in (key, "deceptive"))
-    if mine.pair_gap is None or mine.control_gap is None:
+    mine, start = ([cells[name][s].gaps(kind) for s in shared] for name in (key, "deceptive"))
+    if any(None in gaps for gaps in (*mine, *start)) or not np.mean(start, axis=0).all():
         return None
-    if not (start.pair_gap and start.control_gap):
-        return None
-    return mine.pair_gap / start.pair_gap, mine.control_gap / start.control_gap
+    pair, control = (
+        _ratio([gaps[k] for gaps in mine], [gaps[k] for gaps in start]) for k in range(2)
+    )
+    return pair, control
 
 
-def _attention(key: str, cells: _Cells, settings: Settings) -> tuple[float | None, float | None]:
-    """Share of honest attention erased, and the largest relative change, in the worst metric."""
+def _ratio(mine: Sequence[Any], start: Sequence[Any]) -> Interval:
+    """Of means, over seeds; each seed's own number is taken as exact."""
+
+    def share(now: Any, before: Any) -> Any:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.nan_to_num(now / before)
+
+    return bootstrap_seeds([mine, start], np.zeros((2, len(mine))), share)
+
+
+def _attention(
+    key: str, cells: _Cells, settings: Settings
+) -> tuple[float | None, float | None, Interval | None]:
+    """Share of honest attention erased and largest relative change, in the worst metric.
+
+    With the interval of the former.
+    """
 
     def mean(arm: str, path: str) -> float:
         found = [cell.mean(path) for cell in cells.get(arm, {}).values()]
         return float(np.nanmean(found)) if found and not np.isnan(found).all() else float("nan")
 
-    erased, changed = [], []
+    erased, changed = {}, []
     for path in settings.attention.values():
         mine, honest, masked = (mean(arm, path) for arm in (key, "honest", "masked"))
-        if abs(masked - honest) > 1e-9:
-            erased.append((mine - honest) / (masked - honest))
-        if abs(honest) > 1e-9:
+        if abs(masked - honest) > 1e-9 and not np.isnan(mine):
+            erased[path] = (mine - honest) / (masked - honest)
+        if abs(honest) > 1e-9 and not np.isnan(mine):
             changed.append(abs(mine - honest) / abs(honest))
-    known = [[x for x in values if not np.isnan(x)] for values in (erased, changed)]
-    return max(known[0], default=None), max(known[1], default=None)
+    worst = max(erased, key=lambda path: erased[path], default=None)
+    interval = None if worst is None else _erased(key, cells, worst)
+    return max(erased.values(), default=None), max(changed, default=None), interval
+
+
+def _erased(key: str, cells: _Cells, path: str) -> Interval | None:
+    """The share of one metric of attention that is erased, over seeds."""
+    trio = [cells[name] for name in (key, "honest", "masked")]
+    shared = [s for s in cells[key] if all(s in arm for arm in trio)]
+    moments = np.array([[arm[s].moments(path) for s in shared] for arm in trio])
+    if not shared or np.isnan(moments).any():
+        return None
+
+    def share(mine: Any, honest: Any, masked: Any) -> Any:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.nan_to_num((mine - honest) / (masked - honest))
+
+    return bootstrap_seeds(moments[..., 0], moments[..., 1], share)

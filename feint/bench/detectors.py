@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from feint.bench.results import RunResult
-from feint.bench.rl import Settings
+from feint.bench.settings import Settings
 from feint.metrics import Interval, auroc
 
 #: Which agents are told apart.

@@ -18,7 +18,7 @@ from feint.envs.core import Scenario
 from feint.overlap import OverlapConfig
 
 if TYPE_CHECKING:
-    from feint.bench.rl import Settings
+    from feint.bench.settings import Settings
 
 #: Games of these gauges lie above all of training and evaluation.
 GUARD_SEED = 2_000_000_000

@@ -15,7 +15,7 @@ from feint.files import write_atomically
 from feint.metrics.profile import behavioural_difference, detours
 
 if TYPE_CHECKING:
-    from feint.bench.rl import Settings
+    from feint.bench.settings import Settings
 
 PROFILE = "profile.npz"
 
