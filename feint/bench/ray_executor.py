@@ -123,11 +123,8 @@ class RayExecutor:
                 f"the Ray cluster is gone ({_line(error)}); finished runs are kept, and the same "
                 "command goes on from there"
             ) from error
-        events = []
-        for stream in ready:
-            if (event := self._hear(streams[stream])) is not None:
-                events.append(event)
-        return events
+        heard = [self._hear(streams[stream]) for stream in ready]
+        return [event for event in heard if event is not None]
 
     def stop(self) -> None:
         """Cancel what runs, wait for it to end, and let go of the cluster."""

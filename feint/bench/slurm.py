@@ -26,7 +26,8 @@ _TASK = """\
 # Task of an array: of the list $1 every $2-th line, from its own on. What is finished is skipped,
 # so that the same array can be submitted again.
 set -euo pipefail
-mapfile -t runs < <(awk -v task="$SLURM_ARRAY_TASK_ID" -v tasks="$2" '(NR - 1) % tasks == task' "$1")
+mapfile -t runs < <(awk -v first="$SLURM_ARRAY_TASK_ID" -v step="$2" \\
+  '(NR - 1) % step == first' "$1")
 cd {here}
 {before}exec {run} --workers "${{SLURM_CPUS_PER_TASK:-1}}" --runs "${{runs[@]}}"
 """

@@ -222,7 +222,7 @@ def test_an_interrupted_command_ends_its_runs_and_goes_on(cluster: Any, tmp_path
     )
     done = out / "runs/hill/masked/seed0/result.json"
     wait_for(
-        lambda: process.poll() is not None or done.exists() and started(journal),
+        lambda: process.poll() is not None or (done.exists() and started(journal)),
         "one run to be done and one to wait",
     )
     os.killpg(process.pid, signal.SIGINT)

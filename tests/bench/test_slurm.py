@@ -34,7 +34,8 @@ done
 number=$(wc -l < "$CALLS")
 if [ -n "$wrap" ]; then bash -c "$wrap" > "$output" 2>&1; else
   for task in $(seq 0 "$array"); do
-    SLURM_ARRAY_TASK_ID=$task SLURM_CPUS_PER_TASK=1 bash "$script" "$@" > "${output%%%A*}$task.log" 2>&1
+    SLURM_ARRAY_TASK_ID=$task SLURM_CPUS_PER_TASK=1 bash "$script" "$@" \
+      > "${output%%%A*}$task.log" 2>&1
   done
 fi
 echo "$number;a-cluster"
