@@ -12,6 +12,7 @@ from feint.commands.enjoy import Enjoy
 from feint.commands.envs import Envs
 from feint.commands.evaluate import Eval
 from feint.commands.export import Export
+from feint.commands.leaderboard import Leaderboard
 from feint.commands.llm import Llm
 from feint.commands.play import Play
 from feint.commands.selfmodel import SelfModel
@@ -29,6 +30,7 @@ _COMMANDS = {
     "envs": Envs,
     "play": Play,
     "bench": Bench,
+    "leaderboard": Leaderboard,
     "selfmodel": SelfModel,
     "llm": Llm,
 }

@@ -149,10 +149,19 @@ class RunResult(BaseModel):
             raise ValueError(
                 f"{path} has result schema {found!r}; this version of Feint reads {RESULT_SCHEMA}"
             )
+        return cls.parse(data, str(path))
+
+    @classmethod
+    def parse(cls, data: Any, name: str) -> Self:
+        """A result from what its file holds; `name` is what errors call that.
+
+        Raises:
+            ValueError: in one line, if it is no result.
+        """
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            raise ValueError(f"{path}: {explain(error, data)}") from error
+            raise ValueError(f"{name}: {explain(error, data)}") from error
 
 
 def explain(error: ValidationError, data: Any) -> str:

@@ -97,6 +97,24 @@ def finished(suite: Suite, out: str | Path) -> tuple[list[RunResult], list[str]]
     return done, missing
 
 
+def suite_of(out: str | Path) -> Suite:
+    """The suite that was last run in a folder, as far as it was asked for.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    path = Path(out) / "suite.json"
+    try:
+        data = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise ValueError(f"{path} holds no suite")
+    return Suite.from_dict({k: v for k, v in data.items() if k != "runs"}, str(path))
+
+
 def _read(spec: RunSpec, out: Path) -> RunResult:
     result = RunResult.read(out / "runs" / spec.id / "result.json")
     if result.spec_hash != spec.hash:

@@ -6,6 +6,7 @@ weights cannot collapse them.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from feint.bench.analysis import ArmSummary, ScenarioSummary
 from feint.bench.leaderboard.board import Gate
@@ -15,34 +16,54 @@ from feint.metrics import TASK_KEPT
 LEAST_SEEDS = 5
 
 
+@dataclass(frozen=True)
+class Verification:
+    """What a verification of one run found.
+
+    Attributes:
+        date: ISO, UTC.
+        agrees: whether all its numbers came out again.
+        says: which did not, and by how much; empty where all did.
+    """
+
+    date: str
+    agrees: bool
+    says: str = ""
+
+
 def seeds(count: int, unit: str = "training seeds") -> Gate:
     """Enough training runs to tell a method from its luck."""
     enough = count >= LEAST_SEEDS
     return Gate("seeds", enough, f"{count} {unit}; at least {LEAST_SEEDS} are asked for.")
 
 
-def verified(runs: Iterable[str], agreed: Mapping[str, str]) -> Gate:
+def verified(runs: Iterable[str], checked: Mapping[str, Verification]) -> Gate:
     """A fresh evaluation of every run's checkpoint has agreed with its numbers.
 
     Args:
         runs: ids of the row's runs.
-        agreed: run id -> ISO date on which that was found.
+        checked: run id -> what a verification of it found.
     """
     wanted = list(runs)
-    left = [run for run in wanted if run not in agreed]
-    if not left:
-        oldest = min(agreed[run] for run in wanted)[:10]
-        return Gate("verified", True, f"Every checkpoint was evaluated again, first on {oldest}.")
-    if len(left) == len(wanted):
+    found = [checked[run] for run in wanted if run in checked]
+    refused = [one for one in found if not one.agrees]
+    if refused:
+        told = f"{len(refused)} of {len(wanted)} runs did not come out again: {refused[0].says}"
+        return Gate("verified", False, f"{told}.")
+    if len(found) == len(wanted):
+        first = min(one.date for one in found)[:10]
+        return Gate("verified", True, f"Every checkpoint was evaluated again, on {first} or later.")
+    if not found:
         return Gate("verified", None, "No checkpoint has been evaluated again yet.")
-    return Gate("verified", None, f"{len(left)} of {len(wanted)} checkpoints are yet unverified.")
+    left = len(wanted) - len(found)
+    return Gate("verified", None, f"{left} of {len(wanted)} checkpoints are yet unverified.")
 
 
-def verified_on(runs: Iterable[str], agreed: Mapping[str, str]) -> str | None:
-    """ISO date of the last of these verifications; None while one is missing."""
-    dates = [agreed.get(run) for run in runs]
-    known = [date for date in dates if date is not None]
-    return max(known) if known and len(known) == len(dates) else None
+def verified_on(runs: Iterable[str], checked: Mapping[str, Verification]) -> str | None:
+    """ISO date of the last of these verifications; None while one is missing or refused."""
+    found = [checked.get(run) for run in runs]
+    dates = [one.date for one in found if one is not None and one.agrees]
+    return max(dates)[:10] if dates and len(dates) == len(found) else None
 
 
 def controls(arm: ArmSummary, summary: ScenarioSummary) -> Gate:

@@ -10,6 +10,7 @@ import numpy as np
 from feint.bench import llm_tables
 from feint.bench.leaderboard import gates
 from feint.bench.leaderboard.board import Column, Gate, Number, Part, Plot, Row
+from feint.bench.leaderboard.gates import Verification
 from feint.bench.leaderboard.parts import made_with, number, ordered
 from feint.bench.llm_tables import Measure, field, share
 from feint.bench.results import RunResult
@@ -84,7 +85,9 @@ _PLOTS = (
 )
 
 
-def board_part(suite: Suite, results: Sequence[RunResult], agreed: Mapping[str, str]) -> Part:
+def board_part(
+    suite: Suite, results: Sequence[RunResult], checked: Mapping[str, Verification]
+) -> Part:
     """The part of a suite of language models.
 
     Raises:
@@ -97,7 +100,7 @@ def board_part(suite: Suite, results: Sequence[RunResult], agreed: Mapping[str, 
     arms = [(arm, [r for r in done if r.arm == arm.key]) for arm in suite.arms]
     arms = [(arm, runs) for arm, runs in arms if runs]
     titles = [s.title for s in suite.scenarios if s.key in before]
-    rows = tuple(_row(suite, arm, runs, arms, before, agreed) for arm, runs in arms)
+    rows = tuple(_row(suite, arm, runs, arms, before, checked) for arm, runs in arms)
     shown = {key for row in rows for key in row.numbers}
     columns = [column for column, _ in _MEASURES]
     columns.insert(7, _PERPLEXITY)
@@ -125,7 +128,7 @@ def _row(
     runs: Sequence[RunResult],
     arms: Sequence[tuple[Arm, list[RunResult]]],
     before: Mapping[str, RunResult],
-    agreed: Mapping[str, str],
+    checked: Mapping[str, Verification],
 ) -> Row:
     ids = [run.run for run in runs]
     versions, commit = made_with(runs)
@@ -139,9 +142,9 @@ def _row(
         role=arm.role,
         numbers={key: value for key, value in numbers.items() if value is not None},
         seeds=tuple(sorted({run.seed for run in runs})),
-        gates=(*_gates(arm, runs, arms, before), gates.verified(ids, agreed)),
+        gates=(*_gates(arm, runs, arms, before), gates.verified(ids, checked)),
         verdict=None,
-        verified=gates.verified_on(ids, agreed),
+        verified=gates.verified_on(ids, checked),
         submitter=None,
         versions=versions,
         commit=commit,

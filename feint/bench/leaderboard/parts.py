@@ -2,10 +2,12 @@
 
 To put another kind of suite on the board, write in the module of its job (`job = "module:run"`)
 
-    def board_part(suite: Suite, results: Sequence[RunResult], agreed: Mapping[str, str]) -> Part:
+    def board_part(
+        suite: Suite, results: Sequence[RunResult], checked: Mapping[str, Verification]
+    ) -> Part:
 
-`agreed` tells when each run's checkpoint was last verified (run id -> ISO date); runs that are not
-in it were not. Give each row the gates that apply (`feint.bench.leaderboard.gates`), and pass the
+`checked` tells what a verification of each run found, by run id; runs that are not in it were not
+verified. Give each row the gates that apply (`feint.bench.leaderboard.gates`), and pass the
 part through `ordered`. Where the job's module is slow to import, put the function elsewhere, and
 its place into `VIEWS`.
 """
@@ -15,11 +17,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from feint.bench.leaderboard.board import Number, Part, Row
+from feint.bench.leaderboard.gates import Verification
 from feint.bench.results import RunResult
 from feint.bench.suite import Suite
 from feint.metrics import Interval
 
-View = Callable[[Suite, Sequence[RunResult], Mapping[str, str]], Part]
+View = Callable[[Suite, Sequence[RunResult], Mapping[str, Verification]], Part]
 
 #: Module of the job -> module with its `board_part`, where that is another one.
 VIEWS = {
@@ -30,7 +33,7 @@ VIEWS = {
 
 
 def board_part(
-    suite: Suite, results: Sequence[RunResult], agreed: Mapping[str, str] | None = None
+    suite: Suite, results: Sequence[RunResult], checked: Mapping[str, Verification] | None = None
 ) -> Part:
     """The part of the board that shows these results.
 
@@ -42,7 +45,7 @@ def board_part(
     view: View | None = getattr(module, "board_part", None)
     if view is None:
         raise ValueError(f"suite {suite.name}: {job} has no board_part, so it cannot be shown")
-    return view(suite, results, agreed or {})
+    return view(suite, results, checked or {})
 
 
 def ordered(part: Part) -> Part:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from feint.bench.analysis import ArmSummary, ScenarioSummary, analyse
 from feint.bench.leaderboard import gates
 from feint.bench.leaderboard.board import Column, Gate, Number, Part, Plot, Row
+from feint.bench.leaderboard.gates import Verification
 from feint.bench.leaderboard.parts import made_with, number, ordered
 from feint.bench.results import RunResult
 from feint.bench.suite import Suite
@@ -42,7 +43,9 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def board_part(suite: Suite, results: Sequence[RunResult], agreed: Mapping[str, str]) -> Part:
+def board_part(
+    suite: Suite, results: Sequence[RunResult], checked: Mapping[str, Verification]
+) -> Part:
     """The part of an RL suite; scenarios without both references are left out.
 
     Raises:
@@ -81,7 +84,7 @@ def board_part(suite: Suite, results: Sequence[RunResult], agreed: Mapping[str, 
             plots=tuple(plots),
             scenarios=scenarios,
             rows=tuple(
-                _row(suite, summary, arm, runs[summary.key, arm.key], agreed)
+                _row(suite, summary, arm, runs[summary.key, arm.key], checked)
                 for summary in study.scenarios
                 for arm in summary.arms.values()
             ),
@@ -94,7 +97,7 @@ def _row(
     summary: ScenarioSummary,
     arm: ArmSummary,
     runs: Sequence[RunResult],
-    agreed: Mapping[str, str],
+    checked: Mapping[str, Verification],
 ) -> Row:
     ids = [run.run for run in runs]
     versions, commit = made_with(runs)
@@ -106,9 +109,9 @@ def _row(
         role=arm.role,
         numbers=_numbers(arm),
         seeds=arm.seeds,
-        gates=(*_gates(arm, summary), gates.verified(ids, agreed)),
+        gates=(*_gates(arm, summary), gates.verified(ids, checked)),
         verdict=None if arm.judgement is None else str(arm.judgement.verdict),
-        verified=gates.verified_on(ids, agreed),
+        verified=gates.verified_on(ids, checked),
         submitter=None,
         versions=versions,
         commit=commit,
