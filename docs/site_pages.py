@@ -7,6 +7,7 @@ import contextlib
 import io
 import os
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -20,7 +21,7 @@ from feint.cli import _COMMANDS, main
 from feint.envs import SCENARIOS
 
 ROOT = Path(__file__).resolve().parent.parent
-WIDTH = 72  #: characters of a line of help
+WIDTH = 44  #: characters of a line of help: as many as a phone has room for
 
 #: Page of the API -> the modules on it.
 API = {
@@ -117,7 +118,8 @@ def help_of(words: tuple[str, ...]) -> str:
         contextlib.suppress(SystemExit),
     ):
         main([*words, "--help"])
-    return out.getvalue().strip()
+    lines = out.getvalue().strip().splitlines()
+    return "\n".join(textwrap.fill(line, WIDTH) if len(line) > WIDTH else line for line in lines)
 
 
 def api_page(name: str, modules: list[str]) -> str:

@@ -168,6 +168,7 @@ class RayExecutor:
     def _look(self) -> int:
         """How many runs the living nodes can hold, as of a few seconds ago."""
         if time.monotonic() - self._looked > 5:
+            self._connect()
             self._looked = time.monotonic()
             self._room = 0
             for node in _ray().nodes():
