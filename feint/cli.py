@@ -15,6 +15,7 @@ from feint.commands.export import Export
 from feint.commands.leaderboard import Leaderboard
 from feint.commands.llm import Llm
 from feint.commands.play import Play
+from feint.commands.report import Report
 from feint.commands.selfmodel import SelfModel
 from feint.commands.sweep import Sweep
 from feint.commands.train import Train
@@ -31,6 +32,7 @@ _COMMANDS = {
     "play": Play,
     "bench": Bench,
     "leaderboard": Leaderboard,
+    "report": Report,
     "selfmodel": SelfModel,
     "llm": Llm,
 }

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from feint.bench.llm_report import show
+from feint.bench.llm_report import section, show
 from feint.bench.suite import RunSpec
 from feint.llm.baselines import (
     HonestConfig,
@@ -34,7 +34,7 @@ from feint.llm.prefix import PrefixStates
 from feint.llm.recipes import RECIPES
 from feint.llm.tune import MANIFEST, tune
 
-__all__ = ["Settings", "run", "show"]
+__all__ = ["Settings", "run", "section", "show"]
 
 ADAPTER = "adapter"  # where in its folder a run leaves what it has trained
 KINDS = ("organism", "plain", "tune", "ask", "honesty_prompt", "sft", "steering")

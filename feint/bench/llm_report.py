@@ -15,7 +15,6 @@ from feint.bench.llm_tables import Measure, claims, field, share, sheet
 from feint.bench.report import claim_lines, print_claims, print_sheet
 from feint.bench.results import RunResult
 from feint.bench.suite import Arm, Suite
-from feint.files import write_atomically
 
 THIEF = "burglar/thief"
 
@@ -49,17 +48,22 @@ def write_report(suite: Suite, results: Sequence[RunResult], out: Path) -> Path:
     Raises:
         ValueError: if `out` cannot be written.
     """
+    return section(suite, results).write(out)
+
+
+def section(suite: Suite, results: Sequence[RunResult], out: Path | None = None) -> page.Section:
+    """The same to be read elsewhere; nothing is taken from `out`."""
     figures = {
         "lies to the thief, each run": lies(suite, results),
         "honest or right answers, by who asks": answers(suite, results),
         "self and other drawn together, against two names drawn together": gaps(suite, results),
     }
     drawn = {title: plots.svg(figure) for title, figure in figures.items()}
-    for key, text in zip(("lies", "answers", "gaps"), drawn.values(), strict=True):
-        write_atomically(out / "plots" / f"{key}.svg", text)
+    names = [f"plots/{key}.svg" for key in ("lies", "answers", "gaps")]
+    left = dict(zip(names, drawn.values(), strict=True))
     tested, table = claims(suite, results), sheet(suite, results)
     summary = {"table": asdict(table), "claims": [asdict(claim) for claim in tested]}
-    write_atomically(out / "summary.json", json.dumps(summary, indent=1) + "\n")
+    left["summary.json"] = json.dumps(summary, indent=1) + "\n"
     first = results[0]
     intro = f"""<p class="soft">{len(results)} training runs,
 {sum(r.cpu_s for r in results) / 60:.0f} CPU minutes. A cell is the mean over runs, with a 95 %
@@ -76,9 +80,7 @@ result.json. "Lies" and "honest" are the model's choice after the given beginnin
         _transcripts(suite, results),
         outro,
     ]
-    path = out / "report.html"
-    write_atomically(path, page.page(f"the {suite.name} suite", parts))
-    return path
+    return page.Section(f"the {suite.name} suite", parts, left)
 
 
 def _versions(result: RunResult) -> str:

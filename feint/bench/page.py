@@ -1,42 +1,68 @@
-"""The parts of a report as HTML: one self-contained page of sheets, claims and figures."""
+"""Reports as HTML: self-contained pages of sheets, claims and figures."""
 
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
 
 from feint.bench.claims import Claim
 from feint.bench.tables import Sheet
+from feint.files import write_atomically
 
-_CSS = """
-:root { color-scheme: light dark; --ink: #1d2125; --soft: #5c6670; --paper: #fdfdfb;
-  --line: #d9dde1; --good: #1f7a3a; --bad: #b3261e; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e8ea; --soft: #9aa4ad; --paper: #15181b;
-  --line: #343a40; --good: #6fce8b; --bad: #ff8a80; } }
-body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 72rem; background: var(--paper);
-  color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
-h1 { margin: 0; } h2 { margin-top: 2.5rem; } .soft { color: var(--soft); }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 0.85rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.35rem 0.6rem; border-bottom: 1px solid var(--line); text-align: left;
-  vertical-align: top; }
-caption { text-align: left; font-weight: 600; padding: 1rem 0 0.3rem; }
-td small { color: var(--soft); white-space: nowrap; }
-tr.treatment td:first-child { font-weight: 600; }
-.holds { color: var(--good); font-weight: 600; } .fails { color: var(--bad); font-weight: 600; }
-figure { margin: 1.5rem 0; } figure svg { max-width: 100%; height: auto; background: #fff;
-  border-radius: 6px; } figure img { max-width: 100%; height: auto; border-radius: 6px; }
-figcaption { color: var(--soft); font-size: 0.9rem; }
-code { font-size: 0.9em; }
-"""
+
+@dataclass(frozen=True)
+class Section:
+    """What there is to read of one study: a page of its own, or a part of one.
+
+    Attributes:
+        title: its heading.
+        parts: HTML, one after the other.
+        files: what else it leaves, by path: plots, films, numbers.
+    """
+
+    title: str
+    parts: Sequence[str]
+    files: Mapping[str, str | bytes] = field(default_factory=dict)
+
+    def write(self, out: Path) -> Path:
+        """Write its files and `report.html` into `out`; returns the page's path.
+
+        Raises:
+            ValueError: if `out` cannot be written.
+        """
+        for name, data in self.files.items():
+            write_atomically(out / name, data)
+        write_atomically(out / "report.html", page(self.title, self.parts))
+        return out / "report.html"
 
 
 def page(title: str, parts: Iterable[str]) -> str:
     """A whole page with that title; `parts` are HTML."""
+    return _page(title, [f"<h1>Feint: {html.escape(title)}</h1>", *parts])
+
+
+def together(title: str, sections: Sequence[Section]) -> str:
+    """A whole page of several sections, with a table of contents."""
+    places = [(f"part{k}", section) for k, section in enumerate(sections, 1)]
+    contents = "".join(
+        f'<li><a href="#{id}">{html.escape(section.title)}</a></li>' for id, section in places
+    )
+    body = "".join(
+        f'<section id="{id}"><h1>{html.escape(section.title)}</h1>'
+        f"{''.join(section.parts)}</section>"
+        for id, section in places
+    )
+    return _page(title, [f'<nav aria-label="Contents"><ol>{contents}</ol></nav>', body])
+
+
+def _page(title: str, parts: Iterable[str]) -> str:
+    style = (files("feint.bench") / "assets" / "style.css").read_text(encoding="utf-8")
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Feint: {html.escape(title)}</title><style>{_CSS}</style></head><body>
-<h1>Feint: {html.escape(title)}</h1>
+<title>Feint: {html.escape(title)}</title><style>{style}</style></head><body>
 {"".join(parts)}
 </body></html>
 """
@@ -55,7 +81,8 @@ def claims(found: Iterable[Claim]) -> str:
 def figures(drawn: dict[str, str]) -> str:
     """SVG pictures by what they show."""
     return "".join(
-        f"<figure>{text}<figcaption>{html.escape(title.capitalize())}</figcaption></figure>"
+        f"<figure>{text}<figcaption>{html.escape(title[:1].upper() + title[1:])}</figcaption>"
+        "</figure>"
         for title, text in drawn.items()
     )
 

@@ -14,12 +14,11 @@ from rich.table import Table
 from feint.bench import page, plots
 from feint.bench.analysis import ScenarioSummary, Study, analyse
 from feint.bench.claims import Claim
-from feint.bench.results import RunResult
+from feint.bench.results import RunResult, without_nan
 from feint.bench.rl import CHECKPOINT, EVALUATION_SEED
 from feint.bench.suite import Suite
 from feint.bench.tables import Sheet, scenario_sheet, suite_sheets
 from feint.envs.film import film, gif
-from feint.files import write_atomically
 
 #: The agents of the film, and how many episodes it shows.
 _CAST = ("deceptive", "honest", "overlap_belief", "overlap_presence")
@@ -62,7 +61,18 @@ def write_report(suite: Suite, results: list[RunResult], study: Study, out: Path
     Raises:
         ValueError: if `out` cannot be written.
     """
-    parts = []
+    return _section(suite, results, study, out).write(out)
+
+
+def section(suite: Suite, results: list[RunResult], out: Path | None = None) -> page.Section:
+    """The same to be read elsewhere; with films, where checkpoints are in `out`."""
+    return _section(suite, results, analyse(suite, results), out)
+
+
+def _section(
+    suite: Suite, results: list[RunResult], study: Study, out: Path | None
+) -> page.Section:
+    parts, left = [], {}
     for summary in study.scenarios:
         figures = {
             "deception against own-task success": plots.deception_against_task(summary),
@@ -71,24 +81,22 @@ def write_report(suite: Suite, results: list[RunResult], study: Study, out: Path
         }
         drawn = {title: plots.svg(figure) for title, figure in figures.items()}
         for title, text in drawn.items():
-            write_atomically(out / "plots" / f"{summary.key}-{title.replace(' ', '-')}.svg", text)
-        moving = _film(summary, suite, out)
+            left[f"plots/{summary.key}-{title.replace(' ', '-')}.svg"] = text
+        moving = None if out is None else _film(summary, suite, out)
         if moving is not None:
-            write_atomically(out / "films" / f"{summary.key}.gif", moving)
-        parts.append(_section(summary, drawn, moving))
-    overall = page.claims(study.claims) if len(study.scenarios) > 1 else ""
+            left[f"films/{summary.key}.gif"] = moving
+        parts.append(_scenario(summary, drawn, moving))
+    overall = ""
     if len(study.scenarios) > 1:
-        picture = {"gap closed, by arm and scenario": plots.svg(plots.all_scenarios(study))}
-        overall += page.figures(picture)
-        for title, text in picture.items():
-            write_atomically(
-                out / "plots" / f"{title.replace(',', '').replace(' ', '-')}.svg", text
-            )
+        picture = plots.svg(plots.all_scenarios(study))
+        overall = page.claims(study.claims)
+        overall += page.figures({"gap closed, by arm and scenario": picture})
+        left["plots/gap-closed-by-arm-and-scenario.svg"] = picture
     overall += "".join(map(page.table, suite_sheets(study)))
     overall += "".join(f"<p>{html.escape(line)}</p>" for line in gaps_in(study))
-    write_atomically(out / "summary.json", json.dumps(_without_nan(_plain(study)), indent=1) + "\n")
-    write_atomically(out / "report.html", _page(suite, results, [overall, *parts]))
-    return out / "report.html"
+    left["summary.json"] = json.dumps(without_nan(_plain(study)), indent=1) + "\n"
+    intro, outro = _around(suite, results)
+    return page.Section(f"the {suite.name} suite", [intro, overall, *parts, outro], left)
 
 
 def print_report(study: Study, console: Console) -> None:
@@ -182,15 +190,6 @@ def _film(summary: ScenarioSummary, suite: Suite, out: Path) -> bytes | None:
     return gif(film(agents, s.id, s.env_kwargs, condition=condition, seeds=seeds))
 
 
-def _without_nan(value: Any) -> Any:
-    """None in place of what is undefined: JSON has no NaN."""
-    if isinstance(value, dict):
-        return {name: _without_nan(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and value != value else value
-
-
 def _plain(study: Study) -> dict[str, Any]:
     return {
         "claims": [asdict(claim) for claim in study.claims],
@@ -211,7 +210,7 @@ def _plain(study: Study) -> dict[str, Any]:
 # -- the page --------------------------------------------------------------------------------
 
 
-def _page(suite: Suite, results: list[RunResult], parts: list[str]) -> str:
+def _around(suite: Suite, results: list[RunResult]) -> tuple[str, str]:
     first = results[0]
     dev = ""
     if suite.dev_seeds:
@@ -230,10 +229,10 @@ term of its own) the gradient norm that overlap had at each update. The free bas
 nothing: it takes the other's inputs away when the agent acts.</p>
 <p class="soft">{html.escape(versions)}; commit {html.escape(first.commit or "none")}.
 Made by <code>feint bench run {name}</code>.</p>"""
-    return page.page(f"the {suite.name} suite", [intro, *parts, outro])
+    return intro, outro
 
 
-def _section(summary: ScenarioSummary, drawn: dict[str, str], moving: bytes | None) -> str:
+def _scenario(summary: ScenarioSummary, drawn: dict[str, str], moving: bytes | None) -> str:
     film_html = ""
     if moving is not None:
         data = base64.b64encode(moving).decode()

@@ -49,6 +49,15 @@ def check_json(value: Any, where: str) -> None:
         )
 
 
+def without_nan(value: Any) -> Any:
+    """The same with None in place of numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {name: without_nan(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _table(name: str) -> AfterValidator:
     def check(value: dict[str, Any]) -> dict[str, Any]:
         check_json(value, name)

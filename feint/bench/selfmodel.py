@@ -5,15 +5,16 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from feint.bench import page
+from feint.bench.claims import Claim
 from feint.bench.plots import PALETTE, figure_row, legend, svg
-from feint.files import write_atomically
+from feint.bench.tables import Sheet
 from feint.metrics import Interval, bootstrap
 from feint.selfmodel.llc import VARIANTS
 from feint.selfmodel.study import ARMS, Run, Study
@@ -93,14 +94,6 @@ def rows(runs: Sequence[Run]) -> list[Row]:
     return [Row(*key, runs=tuple(groups[key])) for key in keys]
 
 
-@dataclass(frozen=True)
-class Claim:
-    """Something that the paper says, and whether these runs agree."""
-
-    text: str
-    holds: bool
-
-
 def claims(made: Sequence[Row]) -> list[Claim]:
     """The published shape, weight by weight: differences from the baseline of the same seed.
 
@@ -122,13 +115,13 @@ def claims(made: Sequence[Row]) -> list[Claim]:
                 continue
             if lost.estimate < -0.02:
                 text = f"{at}: accuracy is kept: {lost.estimate:+.3f} {_ends(lost)}"
-                found.append(Claim(text, False))
+                found.append(Claim("accuracy", text, False))
                 continue
             for name, measure in _claimed().items():
                 change = _difference(row, base, measure)
                 if change is not None:
                     text = f"{at}: {name} is lower than without: {change.estimate:+.3g} "
-                    found.append(Claim(text + _ends(change), change.high < 0))
+                    found.append(Claim(name, text + _ends(change), change.high < 0))
     return found
 
 
@@ -290,32 +283,27 @@ def _against_weight(made: Sequence[Row], measures: dict[str, Measure]) -> Figure
 
 def write_study(study: Study, made: Sequence[Row], out: Path) -> Path:
     """Write plots, `table.md` and `report.html` into `out`; returns the page's path."""
+    return section(study, made).write(out)
+
+
+def section(study: Study, made: Sequence[Row]) -> page.Section:
+    """The same to be read elsewhere."""
     drawn = {title: svg(figure) for title, figure in plots(study, made).items()}
-    for title, text in drawn.items():
-        write_atomically(out / "plots" / f"{title.lower()}.svg", text)
-    write_atomically(out / "table.md", markdown(study, made))
-    write_atomically(out / "report.html", _page(study, made, drawn))
-    return out / "report.html"
-
-
-def _page(study: Study, made: Sequence[Row], drawn: dict[str, str]) -> str:
-    def line(cells: Sequence[Any], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(str(c))}</{tag}>" for c in cells) + "</tr>"
-
-    table = [line(columns(study), "th"), *(line(cells(row, study), "td") for row in made)]
-    said = [f"{'holds' if c.holds else 'does not hold'}: {c.text}" for c in claims(made)]
-    items = "".join(f"<li>{html.escape(text)}</li>" for text in [*said, *notes(study, made)])
-    pictures = "".join(f"<h2>{html.escape(name)}</h2>{text}" for name, text in drawn.items())
-    return f"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>{html.escape(_title(study))}</title>
-<style>body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 70em; margin: 2em auto; }}
-table {{ border-collapse: collapse; font-size: 12px; }} svg {{ max-width: 100%; height: auto; }}
-td, th {{ border-bottom: 1px solid #ddd; padding: 3px 6px; text-align: left; }}</style>
-<h1>Self-modeling: {html.escape(_title(study))}</h1>
-<p>Brackets are 95 % bootstrap intervals over seeds. An LLC counts only where training ended at a
-minimum of the classification loss, and above chance.</p>
-<table>{"".join(table)}</table>
-<ul>{items}</ul>
-{pictures}
-</html>
-"""
+    told = [cells(row, study) for row in made]
+    roles = ["treatment" if row.arm == "self_model" else "sham" for row in made]
+    table = Sheet(_title(study), columns(study), told, roles, [""] * len(told))
+    remarks = "".join(f"<li>{html.escape(text)}</li>" for text in notes(study, made))
+    intro = """<p class="soft">Brackets are 95 % bootstrap intervals over seeds. An LLC counts only
+where training ended at a minimum of the classification loss, and above chance.</p>"""
+    return page.Section(
+        f"self-modeling on {_title(study)}",
+        [
+            intro,
+            page.table(table),
+            page.claims(claims(made)),
+            f"<ul>{remarks}</ul>" if remarks else "",
+            page.figures(drawn),
+        ],
+        {f"plots/{title.lower()}.svg": text for title, text in drawn.items()}
+        | {"table.md": markdown(study, made)},
+    )

@@ -31,9 +31,12 @@ from feint.agents.actor import Batch
 from feint.agents.algorithms import algorithm
 from feint.agents.presets import preset_for, schedule
 from feint.bench.gauges import GUARD_SEED
+from feint.bench.page import Section
+from feint.bench.page import table as sheet_table
 from feint.bench.results import RunResult
 from feint.bench.rl import CHECKPOINT, EVALUATION_SEED, SEED_STRIDE
 from feint.bench.suite import RunSpec, Suite
+from feint.bench.tables import Sheet
 from feint.metrics import bootstrap, fit_observer, summary
 from feint.selfmodel import SGLD, module_llc, temperature
 from feint.selfmodel.stack import width
@@ -274,6 +277,25 @@ def markdown(suite: Suite, results: Sequence[RunResult]) -> str:
         lines += [f"**{scenario.title}, {len(suite.seeds)} seeds**", "", f"| {' | '.join(head)} |"]
         lines += ["|" + "---|" * len(head), *(f"| {' | '.join(row)} |" for row in rows), ""]
     return "\n".join(lines)
+
+
+def section(suite: Suite, results: Sequence[RunResult], out: Path | None = None) -> Section:
+    """The same as part of a page; nothing is taken from `out`."""
+    parts = ['<p class="soft">Brackets are 95 % bootstrap intervals over seeds.</p>']
+    roles = {arm.title: arm.role for arm in suite.arms}
+    for scenario in suite.scenarios:
+        head, *rows = table(suite, results, scenario.key)
+        if rows:
+            styles, notes = [roles[row[0]] for row in rows], [""] * len(rows)
+            parts.append(sheet_table(Sheet(scenario.title, head, rows, styles, notes)))
+    return Section(f"the {suite.name} suite", parts, {"table.md": markdown(suite, results)})
+
+
+def show(suite: Suite, results: Sequence[RunResult], out: Path | None, _: bool) -> None:
+    """Print the tables, in Markdown, and write them and a page into `out`, if given."""
+    print(markdown(suite, results))
+    if out is not None:
+        print(f"results and the report are in {out}; open {section(suite, results).write(out)}")
 
 
 def _cell(values: Sequence[float | None]) -> str:

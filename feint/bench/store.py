@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from feint.bench.results import RunResult
+from feint.bench.runner import suite_of
 from feint.bench.suite import Suite
 from feint.files import write_atomically
 
@@ -36,25 +37,18 @@ def export(suite: Suite, results: Iterable[RunResult], to: str | Path) -> int:
 
 
 def load(stored: str | Path) -> tuple[Suite, list[RunResult]]:
-    """The suite and the results that `export` wrote, in the suite's order.
+    """The suite and the results that `export` wrote, or those in a folder in which a suite ran.
 
-    Results of other versions of Feint are taken as they are: they say which they were made with.
+    They are in the suite's order. Results of other versions of Feint are taken as they are: they
+    say which they were made with.
 
     Raises:
         ValueError: if there is no suite, or a file is damaged or belongs to another run.
     """
     stored = Path(stored)
-    try:
-        data = json.loads((stored / "suite.json").read_bytes())
-    except OSError as error:
-        raise ValueError(f"cannot read {stored / 'suite.json'}: {error.strerror}") from error
-    except ValueError as error:
-        raise ValueError(f"{stored / 'suite.json'} is not JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise ValueError(f"{stored / 'suite.json'} holds no suite")
-    suite, results = Suite.from_dict(data, str(stored / "suite.json")), []
+    suite, results, ran = suite_of(stored), [], (stored / "runs").is_dir()
     for spec in suite.runs():
-        path = _path(stored, spec.id)
+        path = stored / "runs" / spec.id / "result.json" if ran else _path(stored, spec.id)
         if path.exists():
             result = RunResult.read(path)
             if result.run != spec.id or result.suite != suite.name:

@@ -89,6 +89,10 @@ class Verify:
     """Of one result: its checkpoint (agent.safetensors beside it by default), then that of the
     agent it was tuned from, without which its gaps cannot be measured. Of stored results: the
     folder in which they were run."""
+    arms: tuple[str, ...] = ()
+    """Only runs of these arms."""
+    again: bool = False
+    """Also runs of this project that are on record as verified."""
     seed: int | None = None
     """Of the fresh games, to repeat a verification; drawn by default."""
     minutes: float = 10.0
@@ -99,10 +103,13 @@ class Verify:
         from feint.bench.leaderboard.verify import target, verify
 
         found = target(self.where, self.model)
-        outcomes = verify(found, self.seed, _tell, run_s=60 * self.minutes)
+        todo = found.left(self.arms, self.again)
+        outcomes = verify(todo, self.seed, _tell, run_s=60 * self.minutes)
         refused = sum(bool(outcome.refused) for outcome in outcomes)
         kept = f"; see {found.folder / 'verification.json'}" if found.folder else ""
-        print(f"{len(outcomes) - refused} of {len(outcomes)} runs verified{kept}")
+        before = len(found.runs) - len(todo.runs)
+        rest = f", {before} left out (verified before, or not asked for)" if before else ""
+        print(f"{len(outcomes) - refused} of {len(outcomes)} runs verified{rest}{kept}")
         return 1 if refused else 0
 
 

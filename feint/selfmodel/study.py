@@ -421,6 +421,42 @@ def _claim(study: Study, out: Path) -> None:
     write_atomically(path, json.dumps(study.fixed(), indent=1) + "\n")
 
 
+def load_study(out: Path) -> tuple[Study, list[Run]]:
+    """What is finished in the folder of a study, and the study that these runs make.
+
+    Raises:
+        ValueError: if there is no study, no run, or a damaged file.
+    """
+    path = out / "study.json"
+    try:
+        found = json.loads(path.read_bytes())
+        fixed = {name: found[name] for name in ("data", "config", "epochs", "draws")}
+        layers = tuple(found["layers"])
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no study: {error}") from error
+    runs = []
+    for file in sorted((out / "runs").glob("h*-seed*.json")):
+        try:
+            runs.append(Run.loads(file.read_text()))
+        except ValueError as error:
+            raise ValueError(f"{file} is {error}; delete it to run it again") from error
+    if not runs:
+        raise ValueError(f"{out} holds no finished run")
+    controls = [run for run in runs if run.arm != "self_model"]
+    study = Study(
+        **fixed,
+        layers=layers,
+        hidden=tuple(sorted({run.hidden for run in runs})),
+        weights=tuple({run.weight for run in runs}),
+        seeds=tuple(sorted({run.seed for run in runs})),
+        controls=tuple(arm for arm in CONTROLS if any(run.arm == arm for run in controls)),
+        control_weights=tuple(sorted({run.weight for run in controls})) or (10.0,),
+    )
+    return study, runs
+
+
 def _null(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _null(v) for k, v in value.items()}

@@ -7,7 +7,15 @@ from torch import nn
 from feint.agents import SOOPPO, SelfModeling, load_agent, make_vec_env
 from feint.bench import RunSpec, Suite
 from feint.bench.results import RunResult
-from feint.bench.selfmodel_rl import Settings, acting_net, complexity, markdown, readability, run
+from feint.bench.selfmodel_rl import (
+    Settings,
+    acting_net,
+    complexity,
+    markdown,
+    readability,
+    run,
+    section,
+)
 from feint.bench.worker import execute
 
 
@@ -58,6 +66,8 @@ def test_the_job_leaves_a_checkpoint_and_a_row(tmp_path):
         assert payload["observer"]["accuracy"] <= payload["observer"]["ceiling"] + 1e-9
     text = markdown(made, results)
     assert "| self-modeling |" in text and "observer's accuracy" in text
+    page = section(made, results).write(tmp_path / "report").read_text()
+    assert "<td>self-modeling</td>" in page and (tmp_path / "report" / "table.md").exists()
 
 
 def test_a_policy_is_at_the_minimum_of_its_own_divergence():

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from feint.bench import selfmodel as report
+from feint.bench.sections import sections
 from feint.selfmodel import modules, stack, study
 from feint.selfmodel.data import Data, Texts
 from feint.selfmodel.llc import LLC
@@ -282,3 +283,24 @@ def test_the_report_is_written(data, tmp_path):
     assert text.count("<svg") == 3 and "self-modeling" in text
     assert (tmp_path / "table.md").read_text().count("\n| 8 |") == 4
     assert json.loads((tmp_path / "study.json").read_text())["data"] == "digits"
+
+
+def test_a_finished_study_is_read_back_from_its_folder(data, tmp_path):
+    made = small(controls=("random",))
+    runs = run_study(made, data, tmp_path)
+    found, again = study.load_study(tmp_path)
+    assert found == made
+    assert report.markdown(found, report.rows(again)) == report.markdown(made, report.rows(runs))
+    (section,) = sections([tmp_path])
+    assert section.title == "self-modeling on digits, official_code, 3 epochs, 2 seeds"
+
+
+def test_a_folder_without_a_finished_study_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="cannot read"):
+        study.load_study(tmp_path)
+    (tmp_path / "study.json").write_text("{}")
+    with pytest.raises(ValueError, match="is no study"):
+        study.load_study(tmp_path)
+    (tmp_path / "study.json").write_text(json.dumps(small().fixed()))
+    with pytest.raises(ValueError, match="no finished run"):
+        study.load_study(tmp_path)

@@ -13,6 +13,8 @@ After Leibo et al. (2021), "Scalable Evaluation of Multi-Agent Reinforcement Lea
 Pot" (arXiv 2107.06857), section 3.
 """
 
+import functools
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -95,34 +97,44 @@ def observed(act: Act, s: Settings, episodes: int, seed: int) -> dict[str, Any] 
         truth. None where no such observer can be had: it cannot read honest play, or the scenario
         has no other who sees anything, or no truth with a name.
     """
+    learnt = _learnt(json.dumps([s.id, s.env_kwargs, s.deception]), seed)
+    if learnt is None:
+        return None
+    observer, about = learnt
+    mine = moments(act, s, episodes, seed + 2 * LESSONS)
+    games = len(np.unique(mine.game))
+    return {"misled": _misled(observer, mine), "games": games, **about}
+
+
+@functools.lru_cache(8)
+def _learnt(game: str, seed: int) -> tuple[Observer, dict[str, float]] | None:
+    """The observer of a game, and what is said of it; the same for all agents that play it."""
+    name, kwargs, path = json.loads(game)
+    s = Settings(name, "train", kwargs, deception=path)
     try:
-        lessons = moments(None, s, LESSONS, seed)
-        test = moments(None, s, LESSONS, seed + LESSONS)
+        lessons, test = (
+            moments("honest", s, LESSONS, seed),
+            moments("honest", s, LESSONS, seed + LESSONS),
+        )
         kept = np.random.default_rng(0).permutation(len(lessons.truth))[:MOMENTS]
-        observer = fit_observer(lessons.seen[kept], lessons.truth[kept], _classes(lessons, test))
-    except ValueError:
+        classes = int(max(lessons.truth.max(), test.truth.max())) + 1
+        observer = fit_observer(lessons.seen[kept], lessons.truth[kept], classes)
+        liar = moments("deceptive", s, LESSONS, seed)
+    except ValueError:  # nobody to look on, or nothing to be told apart
         return None
     right = observer.predict_proba(test.seen).argmax(axis=1) == test.truth
     reads, chance = float(right.mean()), float(np.bincount(test.truth).max() / len(test.truth))
-    if reads < chance + LEAST_READING:
+    if reads < chance + LEAST_READING or liar.truth.max() >= classes:
         return None
-    liar = moments("deceptive", s, LESSONS, seed)
-    mine = moments(act, s, episodes, seed + 2 * LESSONS)
-    return {
-        "misled": _misled(observer, mine),
-        "honest": _misled(observer, test),
-        "liar": _misled(observer, liar),
-        "reads": reads,
-        "chance": chance,
-        "games": len(np.unique(mine.game)),
-    }
+    scripts = {"honest": _misled(observer, test), "liar": _misled(observer, liar)}
+    return observer, {**scripts, "reads": reads, "chance": chance}
 
 
-def moments(act: Act | str | None, s: Settings, episodes: int, seed: int) -> Moments:
+def moments(act: Act | str, s: Settings, episodes: int, seed: int) -> Moments:
     """Play in the condition of the deception metric, and keep the moments at which others decide.
 
     Args:
-        act: the agent; the name of a scripted policy; None for the honest one.
+        act: the agent, or the name of a scripted policy.
         s: of the run.
         episodes: how many games.
         seed: game `i` is seeded `seed + i`.
@@ -135,8 +147,8 @@ def moments(act: Act | str | None, s: Settings, episodes: int, seed: int) -> Mom
     game: Any = cls(episodes, labels=True, autoreset="freeze", **kwargs)  # pyright: ignore[reportCallIssue]
     if not game.others:
         raise ValueError("nobody to look on")
-    if act is None or isinstance(act, str):
-        act = scripted(game, act or "honest", seed=seed)
+    if isinstance(act, str):
+        act = scripted(game, act, seed=seed)
     (obs,) = game.reset(seed=seed)
     begin(act)
     seen, truth, games = [], [], []
@@ -162,10 +174,6 @@ def _features(rows: np.ndarray) -> np.ndarray:
         return rows
     first, second = np.triu_indices(rows.shape[1])
     return np.concatenate([rows, rows[:, first] * rows[:, second]], axis=1)
-
-
-def _classes(*sets: Moments) -> int:
-    return int(max(found.truth.max() for found in sets)) + 1
 
 
 def _misled(observer: Observer, found: Moments) -> float:

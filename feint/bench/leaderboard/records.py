@@ -41,6 +41,11 @@ def add(folder: Path, entry: dict[str, Any]) -> None:
     write_atomically(folder / RECORD, text + "\n")
 
 
+def clear(folder: Path) -> None:
+    """Forget what is on record, such as what came with a submission."""
+    (folder / RECORD).unlink(missing_ok=True)
+
+
 def of(folder: Path, results: Iterable[RunResult]) -> dict[str, Verification]:
     """What is on record of these very results; those that changed since are left out."""
     runs, found = read(folder), {}

@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,11 +47,38 @@ class Target:
         suite: of the results.
         runs: each a result, its file, and checkpoints by run id.
         folder: of the record; None where it is only told.
+        own: whether the record in it is our own; one that came with a submission is not believed.
     """
 
     suite: Suite
     runs: tuple[tuple[RunResult, Path, dict[str, Path]], ...]
     folder: Path | None
+    own: bool = True
+
+    def left(self, arms: Sequence[str] = (), again: bool = False) -> "Target":
+        """Those runs that are not on record as verified, of these arms if any are named.
+
+        Args:
+            arms: keys.
+            again: take those on record as well.
+
+        Raises:
+            ValueError: if there is no such arm.
+        """
+        there = {result.arm for result, _, _ in self.runs}
+        for arm in arms:
+            if arm not in there:
+                raise ValueError(f"there is no arm {arm!r}; there are: {', '.join(sorted(there))}")
+        done = {}
+        if self.folder is not None and self.own and not again:
+            done = records.of(self.folder, (result for result, _, _ in self.runs))
+        kept = [
+            run
+            for run in self.runs
+            if not (run[0].run in done and done[run[0].run].agrees)
+            and (not arms or run[0].arm in arms)
+        ]
+        return replace(self, runs=tuple(kept))
 
 
 @dataclass(frozen=True)
@@ -88,7 +115,8 @@ def target(where: Path, models: Sequence[Path] = ()) -> Target:
             raise ValueError(f"{where} holds its checkpoints itself; leave --model out")
         found = submission.read(where)
         files = {r.run: where / "results" / f"{r.run}.json" for r in found.results}
-        return _target(found.suite, found.results, files, found.models, where)
+        made = _target(found.suite, found.results, files, found.models, where)
+        return replace(made, own=False)
     if (where / "suite.json").exists():
         return _folder(where, models)
     if where.is_dir():
@@ -163,6 +191,8 @@ def verify(
         run_s: seconds for each run.
         memory: bytes of address space.
     """
+    if found.folder is not None and not found.own:
+        records.clear(found.folder)
     fresh = FIRST_SEED + secrets.randbelow(1 << 40) if seed is None else seed
     tests = TESTS * sum(len(_claims(result)) for result, _, _ in found.runs)
     outcomes = []

@@ -64,7 +64,7 @@ def changed(tmp_path):
         text = change(data)
         folder = tmp_path / "changed" / path.parent.parent.name / path.parent.name
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "result.json").write_text(json.dumps(data) if text is None else text)
+        (folder / "result.json").write_text(text if isinstance(text, str) else json.dumps(data))
         model = path.parent / "agent.safetensors"
         if model.exists():
             (folder / model.name).write_bytes(model.read_bytes())

@@ -111,7 +111,8 @@ HOSTILE = {
     "path in the arm": (lambda d: d.update(arm="../../x"), "must be of a-z"),
     "path in the run": (lambda d: d.update(run="../../../etc/passwd"), "must be called"),
     "script in the arm": (lambda d: d.update(arm="<script>"), "must be of a-z"),
-    "role": (lambda d: d.update(role="judge"), "deceptive is a reference, not a judge"),
+    "role": (lambda d: d.update(role="judge"), "role must be one of"),
+    "another role": (lambda d: d.update(role="sham"), "deceptive is a reference, not a sham"),
     "own reference": (
         lambda d: d.update(arm="mine", run="kuhn_poker/mine/seed1"), "references are the suite's"),
     "version": (lambda d: d["versions"].update({"<b>" * 20: "1"}), "a package's name"),

@@ -1,12 +1,16 @@
 """Verification: honest numbers come out again; one altered number, or another agent, does not."""
 
+import hashlib
 import json
+import shutil
 
 import pytest
 
+from feint.bench import Suite, finished
 from feint.bench.leaderboard import records
-from feint.bench.leaderboard.submission import MANIFEST, RECORD, write
+from feint.bench.leaderboard.submission import MANIFEST, RECORD, digest, read, write
 from feint.bench.leaderboard.verify import target, verify
+from feint.bench.store import export
 
 pytestmark = pytest.mark.usefixtures("small")
 
@@ -20,8 +24,6 @@ def sent(result, tmp_path):
 
 def alter(folder, run, change):
     """Change a result of a submission, and the manifest with it, as a forger would."""
-    import hashlib
-
     path, manifest = folder / f"results/{run}.json", folder / MANIFEST
     data, listed = json.loads(path.read_text()), json.loads(manifest.read_text())
     change(data["payload"])
@@ -64,8 +66,6 @@ def test_a_submission_verifies_and_the_same_with_one_altered_number_does_not(sen
 
 
 def _on_record(folder):
-    from feint.bench.leaderboard.submission import read
-
     return records.of(folder, read(folder).results)
 
 
@@ -94,9 +94,6 @@ def test_a_process_that_takes_too_long_or_dies_is_a_refusal(result):
 
 
 def test_a_run_folder_is_verified_where_it_is_and_stored_results_against_it(ran, tmp_path):
-    from feint.bench import Suite, finished
-    from feint.bench.store import export
-
     found = target(ran)
     assert found.folder == ran and len(found.runs) == 10
     suite = Suite.load("smoke")
@@ -104,6 +101,25 @@ def test_a_run_folder_is_verified_where_it_is_and_stored_results_against_it(ran,
     stored = target(tmp_path / "stored", [ran])
     assert stored.folder == tmp_path / "stored"
     assert [models for _, _, models in stored.runs] == [models for _, _, models in found.runs]
+
+
+def test_what_is_on_record_is_left_out_but_for_what_came_with_a_submission(ran, sent, tmp_path):
+    folder = tmp_path / "own"
+    shutil.copytree(ran, folder)
+    found = target(folder)
+    one, *_ = (result for result, _, _ in found.runs)
+    entry = {"run": one.run, "digest": digest(one), "date": "2026-01-01", "refused": []}
+    records.add(folder, entry)
+    assert one.run not in [result.run for result, _, _ in found.left().runs]
+    assert len(found.left().runs) == 9 and len(found.left(again=True).runs) == 10
+    assert [r.arm for r, _, _ in found.left(["honest"]).runs] == ["honest", "honest"]
+    with pytest.raises(ValueError, match="there is no arm 'x'; there are: deceptive, honest"):
+        found.left(["x"])
+    records.add(folder, entry | {"refused": ["present/misled is off"]})
+    assert len(found.left().runs) == 10
+
+    records.add(sent, entry)
+    assert len(target(sent).left().runs) == 3
 
 
 @pytest.mark.parametrize(
