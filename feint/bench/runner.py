@@ -4,6 +4,7 @@ out/suite.json                                   the suite, and every run with i
 out/runs/<scenario>/<arm>/seed<k>/result.json    beside it, whatever the job wrote
 out/runs/<scenario>/<arm>/seed<k>.old-<n>/       what was there with other settings
 out/logs/<scenario>/<arm>/seed<k>.log            output and tracebacks, of every attempt
+out/claims/<scenario>/<arm>/seed<k>/             whose it is, where several commands share `out`
 """
 
 import json
