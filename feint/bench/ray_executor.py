@@ -149,19 +149,22 @@ class RayExecutor:
         if ray.is_initialized():
             return
         address = self._address or os.environ.get("RAY_ADDRESS")
+        if address is None and _is_stale(Path(os.environ.get("RAY_TMPDIR", "/tmp"))):
+            address = "local"
         if address is not None:
             _check_address(address)
         try:
             ray.init(
                 address=address,
-                include_dashboard=None if address else False,
+                include_dashboard=False if address in (None, "local") else None,
                 configure_logging=False,
                 log_to_driver=False,
             )
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except Exception as error:  # it raises all sorts, plain Exception among them
+            where = "on this machine" if address in (None, "local") else f"at {address}"
             raise ValueError(
-                f"cannot join the Ray cluster at {address or 'this machine'}: {_line(error)}; "
-                "`ray status` says whether one runs here, `ray start --head` starts one"
+                f"cannot use Ray {where}: {_line(error)} (`ray status` says whether a cluster runs "
+                "here, `ray start --head` starts one, and `ray stop` forgets it)"
             ) from error
         self._ours = True
 
@@ -328,6 +331,17 @@ def _ray() -> Any:
             "Ray is not installed; `pip install 'feint[ray]'`, or leave out --ray"
         ) from error
     return ray
+
+
+def _is_stale(temporary: Path) -> bool:
+    """Whether Ray remembers a cluster on this machine that is no more; it would wait for it."""
+    with suppress(OSError):
+        address = (temporary / "ray/ray_current_cluster").read_text().strip()
+        try:
+            _check_address(address)
+        except ValueError:
+            return True
+    return False
 
 
 def _check_address(address: str) -> None:

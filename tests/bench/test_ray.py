@@ -17,7 +17,7 @@ import pytest
 
 import feint
 from feint.bench import RunResult, Suite, SuiteFailed, run_suite
-from feint.bench.ray_executor import RayExecutor
+from feint.bench.ray_executor import RayExecutor, _is_stale
 
 from . import jobs
 from .jobs import Inline, small, table, tiny
@@ -137,6 +137,30 @@ def test_a_cluster_gives_the_numbers_of_this_machine(cluster: Any, tmp_path: Pat
     import ray
 
     assert not ray.is_initialized()  # it let go of the cluster
+
+
+@needs_a_cluster
+def test_agents_trained_on_a_cluster_are_those_trained_here(cluster: Any, tmp_path: Path):
+    data = Suite.load("smoke").select(["kuhn_poker"], ["overlap_belief"]).to_dict()
+    short = {"n_steps": 16, "batch_size": 64, "n_epochs": 1}
+    data["seeds"] = [1]
+    data["defaults"] |= {"episodes": 40, "num_envs": 8}
+    data["scenario"][0]["settings"] |= {"steps": 512, "algo": short}
+    data["scenario"][0]["settings"]["finetune"] |= {"steps": 256, "algo": {}}
+    suite = Suite.from_dict(data)
+    there = run_suite(
+        suite, tmp_path / "ray", executor=RayExecutor(cluster.address), progress=False
+    )
+    here = run_suite(suite, tmp_path / "here", workers=1, progress=False)
+    for one, other in zip(there, here, strict=True):
+        took = {"train_s": None}
+        assert one.payload | took == other.payload | took and len(one.payload) > 5
+        for path in (tmp_path / "ray/runs" / one.run).iterdir():
+            if path.name != "result.json":
+                assert (
+                    path.read_bytes() == (tmp_path / "here/runs" / one.run / path.name).read_bytes()
+                )
+    assert (tmp_path / "ray/runs/kuhn_poker/overlap_belief/seed1/agent.safetensors").exists()
 
 
 @needs_a_cluster
@@ -261,6 +285,17 @@ def test_a_node_removed_in_the_middle_changes_nothing(cluster: Any, tmp_path: Pa
     runs = [run for run, _ in started(journal)]
     assert len(runs) == 4 and len(set(runs)) == 3  # one of them twice
     assert values(results) == expected(suite, tmp_path / "here")
+
+
+def test_a_cluster_that_ray_remembers_and_that_is_gone_is_not_waited_for(tmp_path: Path):
+    assert not _is_stale(tmp_path)
+    (tmp_path / "ray").mkdir()
+    remembered = tmp_path / "ray/ray_current_cluster"
+    remembered.write_text("127.0.0.1:1")
+    assert _is_stale(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        remembered.write_text(f"127.0.0.1:{there.getsockname()[1]}")
+        assert not _is_stale(tmp_path)
 
 
 def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
