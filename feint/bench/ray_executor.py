@@ -8,23 +8,20 @@ version, and the job's module.
 import math
 import os
 import shutil
-import socket
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from feint.bench.executors import Event, LocalExecutor
+from feint.bench.executors import Event
 from feint.bench.pieces import Piece, pieces
+from feint.bench.ray_cluster import check_address, is_stale, ray_module
+from feint.bench.ray_node import Word, run_on_a_node
 from feint.bench.suite import RunSpec
 from feint.bench.worker import Ended, Progress, part_of
 
-_Word = bytes | Piece | Progress | Ended  # bytes are the log's
-_SPEAKS = 0.5  # seconds between what a run says of itself
 _AHEAD = 8  # pieces that a node may send before they are taken
 
 
@@ -107,7 +104,7 @@ class RayExecutor:
         Raises:
             RuntimeError: if the cluster is gone.
         """
-        ray = _ray()
+        ray = ray_module()
         if not self._away:
             time.sleep(0.05)
             return []
@@ -129,7 +126,7 @@ class RayExecutor:
     def stop(self) -> None:
         """Cancel what runs, wait for it to end, and let go of the cluster."""
         if self._away:
-            ray = _ray()
+            ray = ray_module()
             ends = [run.stream.completed() for run in self._away]
             for force in (False, True):  # politely, so that nodes tidy up; then with a kill
                 for run in self._away:
@@ -140,19 +137,19 @@ class RayExecutor:
             self._away.clear()
         self._sent.clear()
         if self._ours:
-            _ray().shutdown()
+            ray_module().shutdown()
             self._ours = False
 
     def _connect(self) -> None:
         """Join the cluster, unless the program has done so itself."""
-        ray = _ray()
+        ray = ray_module()
         if ray.is_initialized():
             return
         address = self._address or os.environ.get("RAY_ADDRESS")
-        if address is None and _is_stale(Path(os.environ.get("RAY_TMPDIR", "/tmp"))):
+        if address is None and is_stale(Path(os.environ.get("RAY_TMPDIR", "/tmp"))):
             address = "local"
         if address is not None:
-            _check_address(address)
+            check_address(address)
         try:
             ray.init(
                 address=address,
@@ -174,7 +171,7 @@ class RayExecutor:
             self._connect()
             self._looked = time.monotonic()
             self._room = 0
-            for node in _ray().nodes():
+            for node in ray_module().nodes():
                 if node["Alive"]:
                     has = node["Resources"]
                     room = has.get("CPU", 0) / self._num_cpus
@@ -184,12 +181,12 @@ class RayExecutor:
         return self._room
 
     def _start(self, run: _Away) -> None:
-        ray = _ray()
+        ray = ray_module()
         for folder in run.needs.values():
             if folder not in self._sent:
                 self._sent[folder] = [ray.put(piece) for piece in pieces(folder)]
         run.stream = (
-            ray.remote(_on_a_node)
+            ray.remote(run_on_a_node)
             .options(
                 name=f"feint {run.spec.id}",
                 num_cpus=self._num_cpus,
@@ -207,9 +204,9 @@ class RayExecutor:
 
     def _hear(self, run: _Away) -> Event | None:
         """Take in the next that a run has said."""
-        ray = _ray()
+        ray = ray_module()
         try:
-            word: _Word = ray.get(next(run.stream))
+            word: Word = ray.get(next(run.stream))
         except ray.exceptions.RayTaskError as error:  # of what surrounds the job, not of the job
             return self._end(run, _line(error.cause or error))
         except (ray.exceptions.RayError, StopIteration) as error:
@@ -248,121 +245,6 @@ class RayExecutor:
         _write(run.log, f"=== lost its worker or node ({how}); started again\n".encode())
         self._start(run)
         return Progress(run.spec.id, 0.0)
-
-
-def _on_a_node(spec: str, needs: dict[str, list[Any]], search: list[str]) -> Iterator[_Word]:
-    """A Ray task: one run, by a local executor; says how it goes, and then sends what it left."""
-    ray = _ray()
-    sys.path += [entry for entry in search if entry not in sys.path]
-    with _scratch() as scratch:
-        folders = {arm: scratch / "needs" / arm for arm in needs}
-        for arm, sent in needs.items():
-            for reference in sent:
-                ray.get(reference).put_down(folders[arm])
-        log = scratch / "log"
-        log.touch()
-        local = _local_executor(spec)
-        try:
-            local.submit(RunSpec.from_json(spec), scratch / "run", folders, log)
-            with open(log, "rb") as file:
-                ended = progress = None
-                said = time.monotonic()
-                while ended is None:
-                    for event in local.poll():
-                        ended = event if isinstance(event, Ended) else ended
-                        progress = event if isinstance(event, Progress) else progress
-                    if ended is None and time.monotonic() - said < _SPEAKS:
-                        continue
-                    said = time.monotonic()
-                    if text := file.read():
-                        yield text
-                    if progress is not None:
-                        yield progress
-                        progress = None
-            if not ended.error:
-                yield from pieces(scratch / "run")
-            yield ended
-        except BaseException:  # cancelled, or the executor is broken
-            local.stop()
-            _kept.clear()
-            raise
-
-
-_kept: dict[tuple[str, str | None], LocalExecutor] = {}  # in a Ray worker: what it ran last with
-
-
-def _local_executor(spec: str) -> LocalExecutor:
-    """One that has imported the job already, if this Ray worker ran it before on the same GPUs."""
-    module = RunSpec.from_json(spec).job.partition(":")[0]
-    key = (module, os.environ.get("CUDA_VISIBLE_DEVICES"))
-    if key not in _kept:
-        for other in _kept.values():
-            other.stop()
-        _kept.clear()
-        _kept[key] = LocalExecutor(1)
-    return _kept[key]
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    """A folder on the node; goes afterwards, and with it those of workers that were killed."""
-    ours = f"feint-ray-{socket.gethostname()}-"
-    for old in Path(tempfile.gettempdir()).glob(f"{ours}*-*"):
-        with suppress(OSError, ValueError):
-            try:
-                os.kill(int(old.name.removeprefix(ours).split("-")[0]), 0)
-            except ProcessLookupError:
-                shutil.rmtree(old, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{ours}{os.getpid()}-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _ray() -> Any:
-    """The module, which is heavy and may not be there."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-        import ray.exceptions
-    except ImportError as error:
-        raise ValueError(
-            "Ray is not installed; `pip install 'feint[ray]'`, or leave out --ray"
-        ) from error
-    return ray
-
-
-def _is_stale(temporary: Path) -> bool:
-    """Whether Ray remembers a cluster on this machine that is no more; it would wait for it."""
-    with suppress(OSError):
-        address = (temporary / "ray/ray_current_cluster").read_text().strip()
-        try:
-            _check_address(address)
-        except ValueError:
-            return True
-    return False
-
-
-def _check_address(address: str) -> None:
-    """Find out within seconds, where Ray would take a minute and say it at length."""
-    if address in ("auto", "local"):
-        return
-    if "://" in address:
-        raise ValueError(
-            f"got the Ray address {address!r}; run this on a machine of the cluster, with the "
-            "head's host:port or with auto"
-        )
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal():
-        raise ValueError(f"got the Ray address {address!r}; takes host:port, or auto")
-    try:
-        socket.create_connection((host, int(port)), 5).close()
-    except (OSError, OverflowError) as error:
-        raise ValueError(
-            f"no Ray cluster answers at {address} ({error}); is its head running there "
-            f"(ray start --head --port={port})?"
-        ) from error
 
 
 def _write(log: Path, text: bytes) -> None:

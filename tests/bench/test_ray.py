@@ -17,7 +17,8 @@ import pytest
 
 import feint
 from feint.bench import RunResult, Suite, SuiteFailed, run_suite
-from feint.bench.ray_executor import RayExecutor, _is_stale
+from feint.bench.ray_cluster import is_stale
+from feint.bench.ray_executor import RayExecutor
 
 from . import jobs
 from .jobs import Inline, small, table, tiny
@@ -288,14 +289,14 @@ def test_a_node_removed_in_the_middle_changes_nothing(cluster: Any, tmp_path: Pa
 
 
 def test_a_cluster_that_ray_remembers_and_that_is_gone_is_not_waited_for(tmp_path: Path):
-    assert not _is_stale(tmp_path)
+    assert not is_stale(tmp_path)
     (tmp_path / "ray").mkdir()
     remembered = tmp_path / "ray/ray_current_cluster"
     remembered.write_text("127.0.0.1:1")
-    assert _is_stale(tmp_path)
+    assert is_stale(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as there:
         remembered.write_text(f"127.0.0.1:{there.getsockname()[1]}")
-        assert not _is_stale(tmp_path)
+        assert not is_stale(tmp_path)
 
 
 def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
