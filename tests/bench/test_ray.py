@@ -43,7 +43,7 @@ def cluster() -> Iterator[Any]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster
 
-    started = Cluster()
+    started: Any = Cluster()
     started.add_node(**node())
     started.second = started.add_node(**node())
     yield started

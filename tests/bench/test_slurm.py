@@ -3,6 +3,7 @@
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -160,12 +161,13 @@ def test_a_run_whose_needs_are_missing_says_so_and_the_others_go_on(tmp_path: Pa
 def test_what_cannot_be_submitted_is_refused(tmp_path: Path):
     run_suite(small(), tmp_path / "done", executor=Inline())
     done = [spec.id for spec in small().runs()]
-    for changes, message in (
+    refused: list[tuple[dict[str, Any], str]] = [
         ({"array_size": 0}, "array_size must be 1 or more, got 0"),
         ({"directives": ["--mem 4G"]}, "got the directive '--mem 4G'; takes what stands behind"),
         ({"before": "a\nb"}, "`before` must be one line"),
         ({"done": done}, "all runs of suite tiny are finished in"),
-    ):
+    ]
+    for changes, message in refused:
         with pytest.raises(ValueError, match=message):
             write_scripts(small(), tmp_path / "out", ["run"], ["report"], **changes)
     assert not (tmp_path / "out").exists()
