@@ -35,7 +35,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo llm-demo test test-slow check format pages results peers constraints clean
+.PHONY: help demo llm-demo test test-slow check format pages results docs peers constraints clean
 
 help: ## List the targets
 	@echo 'usage: make TARGET [PYTHON=python3.12] [ARGS="..."]'
@@ -71,6 +71,10 @@ pages: $(DEV) ## Write docs/scenarios anew from the scenarios' docstrings, with 
 results: $(DEV) ## Fill the tables of docs/results from the stored results of suites
 	$(VENV)/bin/python docs/make_results.py
 
+docs: $(DEV) ## Build the documentation site into site/ (to read it: python -m http.server -d site)
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict --quiet $(ARGS)
+	@echo "Wrote site/; read it with: python3 -m http.server -d site"
+
 peers: $(PEERS)/.installed $(DEV) ## Set up .venv-peers: what the benchmarks are timed against
 
 constraints: ## Write constraints.txt anew: the newest versions that fit pyproject.toml, torch's kept
@@ -88,7 +92,7 @@ constraints: ## Write constraints.txt anew: the newest versions that fit pyproje
 	echo "Wrote constraints.txt; now: make test check"
 
 clean: ## Remove the environments, caches and build products; runs/ stays
-	rm -rf $(VENV) $(PEERS) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) build dist site *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find feint tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # -- environments ---------------------------------------------------------------------------------

@@ -27,11 +27,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/soo-rl-sweep"))
     parser.add_argument("--scenarios", nargs="*", help="only these; all by default")
     parser.add_argument("--workers", type=int, help="runs at once; all cores by default")
+    parser.add_argument("--ray", nargs="?", const="", metavar="ADDRESS", help="on a Ray cluster")
     parser.add_argument("--to", type=Path, help="store the results there, small")
     given = parser.parse_args(arguments)
     try:
-        chosen = sweep().select(given.scenarios)
-        run_and_report(chosen, given.out, given.workers, markdown=True)
+        chosen, workers, executor = sweep().select(given.scenarios), given.workers, None
+        if given.ray is not None:
+            from feint.bench.ray_executor import RayExecutor
+
+            workers, executor = None, RayExecutor(given.ray or None, workers)
+        run_and_report(chosen, given.out, workers, markdown=True, executor=executor)
         if given.to is not None:
             keep(chosen, given.out, given.to)
         return 0

@@ -63,8 +63,12 @@ def _remove(path: Path) -> None:
 
 
 @contextmanager
-def sole_owner(folder: Path) -> Iterator[None]:
+def sole_owner(folder: Path, among_others: bool = False) -> Iterator[None]:
     """Hold a folder, making it if need be; a lock dies with its process, however that ends.
+
+    Args:
+        folder: what to hold.
+        among_others: hold it together with others who say so too, against a sole owner.
 
     Raises:
         ValueError: if another process holds it, or it cannot be written.
@@ -78,7 +82,8 @@ def sole_owner(folder: Path) -> Iterator[None]:
     with file:
         if fcntl is not None:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                how = fcntl.LOCK_SH if among_others else fcntl.LOCK_EX
+                fcntl.flock(file, how | fcntl.LOCK_NB)
             except OSError as error:
                 file.seek(0)
                 owner = file.read().strip() or "unknown"

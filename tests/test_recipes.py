@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from feint.bench import Suite
+
 ROOT = Path(__file__).parent.parent
 RECIPES = ROOT / "docs/recipes"
 
@@ -72,3 +74,21 @@ def test_rl_zoo3_trains_our_ids_by_the_commands_of_its_page(tmp_path):
     for command in commands:
         said = ran([sys.executable, *shlex.split(command)[1:]], tmp_path)
     assert "200 Episodes" in said  # pyright: ignore[reportPossiblyUnboundVariable]
+
+
+def test_the_commands_for_clusters_are_understood(tmp_path, monkeypatch):
+    from feint.cli import _parse
+
+    monkeypatch.chdir(tmp_path)
+    lines = [line for block in blocks("cluster.md", "sh") for line in block.splitlines()]
+    ours = [words for line in lines if (words := shlex.split(line, comments=True))[0] == "feint"]
+    assert len(ours) == 5
+    for words in ours:
+        command = _parse(words[1:]).command
+        if type(command).__name__ == "BenchSlurm":
+            assert command.run() == 0
+            assert words[words.index("--out") + 1] + "/slurm/submit.sh" in "\n".join(lines)
+            assert (tmp_path / "runs/soo-rl/slurm/submit.sh").exists()
+        else:
+            suite = Suite.load(command.suite)
+            assert set(command.runs or ()) <= {spec.id for spec in suite.runs()}

@@ -7,7 +7,7 @@ results = run_suite(Suite.load("demo"), "runs/demo")
 
 from feint.bench.executors import Executor, LocalExecutor
 from feint.bench.results import RESULT_SCHEMA, RunResult
-from feint.bench.runner import SuiteFailed, finished, run_suite
+from feint.bench.runner import SuiteFailed, finished, run_suite, write_suite
 from feint.bench.suite import Arm, RunSpec, Scenario, Suite
 
 __all__ = [
@@ -22,4 +22,5 @@ __all__ = [
     "SuiteFailed",
     "finished",
     "run_suite",
+    "write_suite",
 ]

@@ -35,12 +35,12 @@ class Executor(Protocol):
     The runner calls it from one thread. When `poll` says that a run has `Ended`, what the run left
     must be in the `folder` it was submitted with, on this machine, with `result.json` if all went
     well: that file, not the event, is what the runner believes.
-
-    Attributes:
-        slots: how many runs it takes at once.
     """
 
-    slots: int
+    @property
+    def slots(self) -> int:
+        """How many runs it takes at once, now."""
+        ...
 
     def submit(self, spec: RunSpec, folder: Path, needs: dict[str, Path], log: Path) -> None:
         """Start a run, and return at once; its output and traceback go to the end of `log`."""

@@ -4,14 +4,15 @@ out/suite.json                                   the suite, and every run with i
 out/runs/<scenario>/<arm>/seed<k>/result.json    beside it, whatever the job wrote
 out/runs/<scenario>/<arm>/seed<k>.old-<n>/       what was there with other settings
 out/logs/<scenario>/<arm>/seed<k>.log            output and tracebacks, of every attempt
+out/claims/<scenario>/<arm>/seed<k>/             whose it is, where several commands share `out`
 """
 
 import json
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from feint.bench.executors import Ended, Executor, LocalExecutor
@@ -46,6 +47,7 @@ def run_suite(
     workers: int | None = None,
     progress: bool = True,
     executor: Executor | None = None,
+    only: Collection[str] | None = None,
 ) -> list[RunResult]:
     """Run what is missing in `out`, and return the results of all runs, in the suite's order.
 
@@ -55,20 +57,31 @@ def run_suite(
         workers: runs at once on this machine; all cores if None.
         progress: show bars, or lines where there is no terminal.
         executor: where to run, instead of this machine's cores.
+        only: ids of runs; only these are run and returned, and what they need must be finished.
+            Other such calls may work in `out` at the same time, on other runs.
 
     Raises:
-        SuiteFailed: when all is done that can be, if a run failed twice.
+        SuiteFailed: when all is done that can be, if a run failed twice, or one of `only` needs
+            what is not finished.
         KeyboardInterrupt: after Ctrl-C or SIGTERM; finished runs are kept.
-        ValueError: if `out` is in use or cannot be written, or there is no such job.
+        ValueError: if `out` is in use or cannot be written, or there is no such job or run.
     """
     if executor is None:
         executor = LocalExecutor(workers)
     elif workers is not None:
         raise ValueError("give workers or an executor, not both; an executor has its own slots")
     suite.check_job()
+    if only is not None:
+        known = {spec.id for spec in suite.runs()}
+        if unknown := [run for run in only if run not in known]:
+            raise ValueError(f"suite {suite.name} has no run {unknown[0]!r}; one is {min(known)!r}")
     out = Path(out).absolute()
-    with sole_owner(out), _stop_signals() as stopped:
-        return _Schedule(suite, out, executor, progress).run(stopped)
+    with ExitStack() as held:
+        held.enter_context(sole_owner(out, among_others=only is not None))
+        for run in sorted(set(only or ())):
+            held.enter_context(sole_owner(out / "claims" / run))
+        stopped = held.enter_context(_stop_signals())
+        return _Schedule(suite, out, executor, progress, only).run(stopped)
 
 
 def finished(suite: Suite, out: str | Path) -> tuple[list[RunResult], list[str]]:
@@ -113,19 +126,33 @@ def _read(spec: RunSpec, out: Path) -> RunResult:
 class _Schedule:
     """The state of one `run_suite`: each run waits, runs, is done, failed or skipped."""
 
-    def __init__(self, suite: Suite, out: Path, executor: Executor, progress: bool):
+    def __init__(
+        self,
+        suite: Suite,
+        out: Path,
+        executor: Executor,
+        progress: bool,
+        only: Collection[str] | None = None,
+    ):
         self.suite, self.out, self.executor = suite, out, executor
-        self.specs = {spec.id: spec for spec in suite.runs()}
+        self.alone = only is None
+        every = {spec.id: spec for spec in suite.runs()}
+        self.specs = {run: spec for run, spec in every.items() if only is None or run in only}
+        needed = {need for spec in self.specs.values() for need in spec.needs}
+        self.others = {run: every[run] for run in needed if run not in self.specs}
         self.waiting: dict[str, RunSpec] = {}
         self.running: dict[str, RunSpec] = {}
         self.done: dict[str, RunResult] = {}
         self.failed: dict[str, str] = {}
         self.skipped: dict[str, str] = {}
         self.attempts = dict.fromkeys(self.specs, 0)
+        if self.alone or not (out / "suite.json").exists():
+            write_suite(suite, out)
         aside = self._take_stock()
         self.display = Display(suite.name, len(self.specs), len(self.done), progress)
         for line in aside:
             self.display.say(line)
+        self._look_for_others()
 
     def run(self, stopped: Callable[[], bool]) -> list[RunResult]:
         """Run to the end, or until told to stop."""
@@ -159,9 +186,6 @@ class _Schedule:
 
     def _take_stock(self) -> list[str]:
         """See what is done already, and move aside what is in the way; a line for each of those."""
-        runs = [json.loads(spec.to_json()) | {"hash": spec.hash} for spec in self.specs.values()]
-        text = json.dumps(self.suite.to_dict() | {"runs": runs}, indent=1)
-        write_atomically(self.out / "suite.json", text + "\n")
         lines = []
         for run, spec in self.specs.items():
             folder = self.folder(run)
@@ -176,6 +200,16 @@ class _Schedule:
                 self.waiting[run] = spec
         return lines
 
+    def _look_for_others(self) -> None:
+        """Give up what needs a run that is not ours to run, and has no result."""
+        for need, spec in self.others.items():
+            try:
+                self._result(spec)
+            except ValueError:
+                for run, mine in list(self.waiting.items()):
+                    if need in mine.needs and self.waiting.pop(run, None):
+                        self._give_up(run, f"needs {need}, which has no result; run that first")
+
     def _result(self, spec: RunSpec) -> RunResult:
         return _read(spec, self.out)
 
@@ -184,12 +218,13 @@ class _Schedule:
         for run, spec in list(self.waiting.items()):
             if len(self.running) >= self.executor.slots:
                 break
-            if all(need in self.done for need in spec.needs):
+            if all(need in self.done or need in self.others for need in spec.needs):
                 del self.waiting[run]
                 self.running[run] = spec
                 self.attempts[run] += 1
                 self.display.started(run)
-                needs = {self.specs[need].arm: self.folder(need) for need in spec.needs}
+                every = self.specs | self.others
+                needs = {every[need].arm: self.folder(need) for need in spec.needs}
                 self.executor.submit(spec, self.folder(run), needs, self.log(run))
 
     def _end(self, event: Ended) -> None:
@@ -208,9 +243,13 @@ class _Schedule:
             self.display.say(f"{spec.id} failed, and is tried again: {error}")
             self.waiting = {spec.id: spec} | self.waiting
             return
-        self.display.say(f"{spec.id} failed again: {error}")
-        self.display.failed(spec.id)
-        self.failed[spec.id] = error
+        self._give_up(spec.id, f"failed again: {error}", error)
+
+    def _give_up(self, run: str, line: str, error: str = "") -> None:
+        """No more of a run, nor of those that need it."""
+        self.display.say(f"{run} {line}")
+        self.display.failed(run)
+        self.failed[run] = error or line
         for run, other in list(self.waiting.items()):  # in order, so those that need these follow
             lost = next((n for n in other.needs if n in self.failed or n in self.skipped), None)
             if lost is not None:
@@ -234,13 +273,24 @@ class _Schedule:
         skipped = f", {len(self.skipped)} skipped that need one of them" if self.skipped else ""
         failed = f"{len(self.failed)} of {len(self.specs)} runs failed"
         head = f"{failed}{skipped}; the same command tries them again"
-        lines = [f"  {run}: {error} (log: {self.log(run)})" for run, error in self.failed.items()]
+        lines = []
+        for run, error in self.failed.items():
+            log = self.log(run)
+            lines.append(f"  {run}: {error}" + (f" (log: {log})" if log.exists() else ""))
         return "\n".join([head, *lines])
 
     def _sweep(self) -> None:
         """Remove what killed runs left half-done."""
-        for part in (self.out / "runs").glob("*/*/" + part_of(Path("seed*")).name):
+        parts = (self.out / "runs").glob("*/*/" + part_of(Path("seed*")).name)
+        for part in parts if self.alone else [part_of(self.folder(run)) for run in self.specs]:
             shutil.rmtree(part, ignore_errors=True)
+
+
+def write_suite(suite: Suite, out: Path) -> None:
+    """Write down in `out` what belongs there: the suite, and every run with its hash."""
+    runs = [json.loads(spec.to_json()) | {"hash": spec.hash} for spec in suite.runs()]
+    text = json.dumps(suite.to_dict() | {"runs": runs}, indent=1)
+    write_atomically(out / "suite.json", text + "\n")
 
 
 def _move_aside(folder: Path) -> Path:

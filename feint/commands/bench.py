@@ -1,6 +1,7 @@
 """`feint bench`: run suites, and report on them."""
 
 import importlib
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import OmitArgPrefixes, Positional, arg, subcommand
 
 if TYPE_CHECKING:
-    from feint.bench import RunResult, Suite
+    from feint.bench import Executor, RunResult, Suite
 
 _Name = Annotated[Positional[str], arg(metavar="SUITE")]
 
@@ -25,6 +26,8 @@ class BenchRun:
       feint bench run demo --scenarios room_signal --seeds 1 2
 
       feint bench run my-suite.toml --out runs/mine --workers 2
+
+      feint bench run soo-rl --ray head:6379
     """
 
     suite: _Name
@@ -39,15 +42,102 @@ class BenchRun:
     """Only these scenarios."""
     arms: tuple[str, ...] | None = None
     """Only these arms, and those that they need."""
+    runs: tuple[str, ...] | None = None
+    """Only these runs, as in room_signal/honest/seed1, without what they need, and no report.
+    Several such commands may share the folder."""
     workers: int | None = None
     """Runs at once; all cores by default."""
+    ray: Annotated[tuple[str, ...] | None, arg(metavar="[ADDRESS]")] = None
+    """Run on a Ray cluster: the address of its head (host:port); without one, the cluster that this
+    machine is in, or else one of its own."""
+    ray_cpus: float = 1.0
+    """Cores that the cluster keeps for each run, which computes on one thread."""
+    ray_gpus: float = 0.0
+    """GPUs that it keeps for each run."""
+    ray_retries: int = 3
+    """How often a run is started again because its worker or node died."""
     markdown: bool = False
     """Print the tables in Markdown."""
 
     def run(self) -> int:
         """Run the suite and report."""
         suite = chosen(self.suite, self.seeds, self.scenarios, self.arms, self.dev)
-        return run_and_report(suite, self.out or default_out(suite), self.workers, self.markdown)
+        out, workers, executor = self.out or default_out(suite), self.workers, None
+        if self.ray is not None:
+            from feint.bench.ray_executor import RayExecutor
+
+            if len(self.ray) > 1:
+                raise ValueError(f"--ray takes one address, got {' '.join(self.ray)}")
+            address = self.ray[0] if self.ray else None
+            asked = (self.ray_cpus, self.ray_gpus, self.ray_retries)
+            workers, executor = None, RayExecutor(address, workers, *asked)
+        if self.runs is None:
+            return run_and_report(suite, out, workers, self.markdown, executor)
+        from feint.bench import run_suite
+
+        results = run_suite(suite, out, workers, executor=executor, only=self.runs)
+        print(f"{len(results)} runs are finished in {out}")
+        return 0
+
+
+@dataclass(frozen=True)
+class BenchSlurm:
+    """Write SLURM scripts that run what is missing of a suite: an array per level of needs.
+
+    They go to OUT/slurm, and OUT must lie on a disk that all nodes see; `bash OUT/slurm/submit.sh`
+    submits them. The tasks use this Python, and begin in this folder.
+
+    Examples:
+      feint bench slurm soo-rl --out runs/soo-rl --directives partition=cpu time=02:00:00
+    """
+
+    suite: _Name
+    """One of `feint bench list`, or a .toml file of your own."""
+    out: Path
+    """Folder for everything that the runs write."""
+    seeds: tuple[int, ...] | None = None
+    """Training seeds; the suite's own by default."""
+    dev: bool = False
+    """Run the seeds on which its settings were chosen, in place of its own."""
+    scenarios: tuple[str, ...] | None = None
+    """Only these scenarios."""
+    arms: tuple[str, ...] | None = None
+    """Only these arms, and those that they need."""
+    array_size: int = 1000
+    """Most tasks in an array (MaxArraySize of most clusters is 1001); a task then has several
+    runs."""
+    directives: tuple[str, ...] = ()
+    """What stands behind `#SBATCH --`, such as partition=cpu or mem=4G."""
+    before: str = ""
+    """A line of shell that each task begins with, such as "module load python"."""
+
+    def run(self) -> int:
+        """Write the scripts."""
+        from feint.bench import finished, write_suite
+        from feint.bench.slurm import write_scripts
+
+        suite = chosen(self.suite, self.seeds, self.scenarios, self.arms, self.dev)
+        out = self.out.absolute()
+        same = [self.suite]
+        for flag in ("seeds", "scenarios", "arms"):
+            if given := getattr(self, flag):
+                same += [f"--{flag}", *map(str, given)]
+        same += ["--dev"] if self.dev else []
+        feint = [sys.executable, "-m", "feint.cli", "bench"]
+        results, missing = finished(suite, out)
+        script = write_scripts(
+            suite,
+            out,
+            run=[*feint, "run", *same, "--out", str(out)],
+            report=[*feint, "report", *same, "--out", str(out)],
+            done=[result.run for result in results],
+            array_size=self.array_size,
+            directives=self.directives,
+            before=self.before,
+        )
+        write_suite(suite, out)
+        print(f"{len(missing)} runs to do; submit them with: bash {script}")
+        return 0
 
 
 @dataclass(frozen=True)
@@ -139,6 +229,7 @@ class Bench:
 
     command: OmitArgPrefixes[
         Annotated[BenchRun, subcommand("run", prefix_name=False)]
+        | Annotated[BenchSlurm, subcommand("slurm", prefix_name=False)]
         | Annotated[BenchReport, subcommand("report", prefix_name=False)]
         | Annotated[BenchExport, subcommand("export", prefix_name=False)]
         | Annotated[BenchList, subcommand("list", prefix_name=False)]
@@ -188,7 +279,13 @@ def default_out(suite: "Suite") -> Path:
     return Path("runs") / suite.name
 
 
-def run_and_report(suite: "Suite", out: Path, workers: int | None, markdown: bool) -> int:
+def run_and_report(
+    suite: "Suite",
+    out: Path,
+    workers: int | None,
+    markdown: bool,
+    executor: "Executor | None" = None,
+) -> int:
     """Run what is missing, and report on what is there, even where some runs failed.
 
     Raises:
@@ -197,7 +294,7 @@ def run_and_report(suite: "Suite", out: Path, workers: int | None, markdown: boo
     from feint.bench import SuiteFailed, run_suite
 
     try:
-        run_suite(suite, out, workers=workers)
+        run_suite(suite, out, workers=workers, executor=executor)
     except SuiteFailed as failed:
         if failed.results:
             report(suite, out, markdown)

@@ -82,6 +82,8 @@ def test_list_names_suites_scenarios_and_arms():
         (("report",), "name either a suite or, with --stored"),
         (("report", "nothing"), "there is no suite 'nothing'; there are: demo"),
         (("run", "demo", "--dev"), "suite demo names no dev_seeds"),
+        (("run", "demo", "--ray", "a", "b"), "--ray takes one address, got a b"),
+        (("run", "demo", "--runs", "x", "--out", "nowhere"), "suite demo has no run 'x'; one is"),
         (("run", "demo", "--arms", "x"), "arms: got 'x'; there are: deceptive, honest"),
         (("export", "demo", "--to", "x", "--out", "nowhere"), "nowhere holds no finished run"),
     ],
