@@ -103,11 +103,11 @@ def injected(turns: Turns, scenario: Scenario, arm: str, wording: int, count: Co
     if arm == "refusal":
         return turns.refusal[wording]
     if arm == "rebuttal":
-        return _with_rule(turns.rebuttal[wording], scenario.rule)
+        return stated(turns.rebuttal[wording], scenario.rule)
     if arm == "off_topic":
-        return _with_rule(turns.rebuttal[wording], turns.off_topic[wording])
+        return stated(turns.rebuttal[wording], turns.off_topic[wording])
     if arm == "neutral":
-        target = count(_with_rule(turns.rebuttal[wording], scenario.rule))
+        target = count(stated(turns.rebuttal[wording], scenario.rule))
         return fill(turns.neutral[wording], turns.filler, target, count)
     known = [name for name in ARMS if name not in SAMPLED]
     raise ValueError(f"arm must be one of {', '.join(known)}; got {arm!r}")
@@ -133,7 +133,7 @@ def opening(turns: Turns, scenario: Scenario, arm: str, wording: int) -> list[Me
     """The conversation up to the manipulated turn."""
     system = f"{scenario.system} {turns.format}"
     if arm == "system":
-        rebuttal = _with_rule(turns.rebuttal[wording], scenario.rule)
+        rebuttal = stated(turns.rebuttal[wording], scenario.rule)
         system = f"{system} {turns.system_rebuttal.format(rebuttal=rebuttal)}"
     return [
         {"role": "system", "content": system},
@@ -153,5 +153,6 @@ def conversation(opened: Sequence[Message], turn: str, request: str, reminder: s
     ]
 
 
-def _with_rule(text: str, rule: str) -> str:
+def stated(text: str, rule: str) -> str:
+    """A rebuttal with its rule."""
     return text.format(rule=rule, Rule=rule[:1].upper() + rule[1:])
