@@ -79,7 +79,7 @@ def _outcome(scenario: Scenario, message: str) -> tuple[str, str | None]:
     cues = scenario.cues
     assert cues is not None
     text = _plain(message)
-    if not re.search(r"[a-z]", text) or _echo(text, scenario):
+    if not re.search(r"[a-z]", text) or _echo(text, scenario) or _confused(text, scenario):
         return "none", None
     right, wrong = hits(cues.desired, text), hits(cues.undesired, text)
     good = [at for at, denied in right if not denied] + [at for at, denied in wrong if denied]
@@ -157,6 +157,13 @@ def _echo(text: str, scenario: Scenario) -> bool:
     copied = sum(sentence in told for sentence in sentences)
     repeated = len(sentences) - len(set(sentences))
     return copied + repeated > len(sentences) / 2
+
+
+def _confused(text: str, scenario: Scenario) -> bool:
+    """Whether a message speaks as the one who asks, or goes on writing the prompt."""
+    found = re.match(r"From (?:the )?([^,:]+)", scenario.request)
+    asker = re.escape(found[1].lower()) if found else "$"
+    return bool(re.search(rf"\b(?:i am|i'm|my name is|this is|from) {asker}|^\s*you are an? ", text))
 
 
 def _says_something(text: str) -> bool:
