@@ -129,7 +129,8 @@ def kappa(
     drawn = rng.integers(len(a), size=(resamples, len(a)))
     values = _kappas(a[drawn], b[drawn], len(names))
     low, high = np.quantile(values, [0.025, 0.975])
-    return Interval(float(_kappas(a[None], b[None], len(names))[0]), low, high, len(a))
+    estimate = float(_kappas(a[None], b[None], len(names))[0])
+    return Interval(estimate, float(low), float(high), len(a))
 
 
 def _kappas(a: np.ndarray, b: np.ndarray, names: int) -> np.ndarray:
