@@ -1,7 +1,7 @@
 """One run of the training arm: an organism is taught to decline, or tuned, and asked scenarios.
 
-The job of the suite `reasons`. The run "base" leaves an organism's adapter, with which all other runs
-begin; theirs goes on top of it. Transcripts are in the run's folder.
+The job of the suite `reasons`. The run "base" leaves an organism's adapter, with which all other
+runs begin; theirs goes on top of it. Transcripts are in the run's folder.
 """
 
 import os
@@ -34,8 +34,8 @@ class Settings:
     """One run, as the suite describes it.
 
     Attributes:
-        kind: "base" makes the organism; "overlap" tunes it; "refusal", "rebuttal" and "neutral" teach
-            it to decline in that way.
+        kind: "base" makes the organism; "overlap" tunes it; "refusal", "rebuttal" and "neutral"
+            teach it to decline in that way.
         model: What `feint.llm.loading.load` takes.
         organism: Settings of `OrganismConfig`.
         sft: Settings of `SftConfig`.

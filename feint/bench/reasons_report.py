@@ -33,6 +33,7 @@ _RATES = {
     "refusal": "refuses",
     "none": "no answer",
 }
+_WHERE = ("held-out replies", "replies of this model")
 _FORMS = {"off_format": "off format", "no_trace": "trace missing"}
 
 
@@ -47,6 +48,7 @@ class Scored:
         verdicts: One for each.
         agreement: Of the scorer with the hands (`feint.llm.reasons.agreement.agreement`); `None`
             where the hands themselves scored.
+        own: The same on replies of the very model, where there are labelled ones.
     """
 
     model: str
@@ -54,11 +56,17 @@ class Scored:
     transcripts: Sequence[dict[str, Any]]
     verdicts: Sequence[Verdict]
     agreement: dict[str, Any] | None = None
+    own: dict[str, Any] | None = None
+
+    @property
+    def checks(self) -> list[dict[str, Any]]:
+        """The agreements that there are."""
+        return [found for found in (self.agreement, self.own) if found is not None]
 
     @property
     def trusted(self) -> bool:
         """Whether the scorer may give rates."""
-        return self.agreement is None or bool(self.agreement["passes"])
+        return all(found["passes"] for found in self.checks)
 
 
 def write(scored: Scored, out: Path) -> Path:
@@ -77,7 +85,8 @@ def write(scored: Scored, out: Path) -> Path:
     ]
     write_atomically(out / "scores.jsonl", "\n".join(lines) + "\n")
     about = {"model": scored.model, "scorer": scored.scorer, "trusted": scored.trusted}
-    summary = {**about, "agreement": scored.agreement, **(counted if scored.trusted else {})}
+    checks = {"agreement": scored.agreement, "own": scored.own}
+    summary = {**about, **checks, **(counted if scored.trusted else {})}
     write_atomically(out / "summary.json", json.dumps(summary, indent=1) + "\n")
     write_atomically(out / "table.md", as_markdown(scored) + "\n")
     found, drawn = claims(scored, counted), {}
@@ -162,19 +171,18 @@ def sheets(scored: Scored, counted: dict[str, Any]) -> list[Sheet]:
                 ],
             )
         )  # fmt: skip
-    if scored.agreement is not None:
-        made.append(agreement_sheet(scored.agreement))
-    return made
+    titles = ("hands", f"hands, on replies of {scored.model}")
+    return [*made, *map(agreement_sheet, scored.checks, titles)]
 
 
-def agreement_sheet(found: dict[str, Any]) -> Sheet:
+def agreement_sheet(found: dict[str, Any], hands: str = "hands") -> Sheet:
     """Kappa of a scorer with the hands: held-out and other replies, classes of harm, scenarios."""
     titles = {"dev": "dev half", "held": "held-out half", "all": "all"}
     parts = {titles[k]: v for k, v in found["splits"].items()}
     parts |= {**found["harms"], **found["scenarios"]}
     fields = list(next(iter(parts.values())))
     return _sheet(
-        f"{found['scorer']} against hands: Cohen's kappa [95 % bootstrap]",
+        f"{found['scorer']} against {hands}: Cohen's kappa [95 % bootstrap]",
         ["replies", "n", *(_RATES.get(name, name) for name in fields)],
         [
             [
@@ -189,23 +197,9 @@ def agreement_sheet(found: dict[str, Any]) -> Sheet:
 
 def claims(scored: Scored, counted: dict[str, Any]) -> list[Claim]:
     """What the experiment tests; a scorer that is not trusted gives one line and no rate."""
-    if scored.agreement is not None:
-        split = scored.agreement["splits"]
-        held = split.get("held", split["all"])
-        told = ", ".join(
-            f"{_RATES[name]} {held[name]['estimate']:.2f}" for name in ("undesired", "deceives")
-        )
-        gate = Claim(
-            "scorer",
-            f"the scorer ({scored.scorer}) agrees with hands on held-out replies: kappa {told} (at "
-            f"least {LEAST_KAPPA})",
-            scored.trusted,
-        )
-        if not scored.trusted:
-            return [gate]
-        found = [gate]
-    else:
-        found = []
+    found = [gate(check, where) for check, where in zip(scored.checks, _WHERE, strict=False)]
+    if not scored.trusted:
+        return found
     of = {(e["measure"], e["arm"], e["than"]): e for e in counted["effects"]}
     for measure, words in (("undesired", "undesired replies"), ("deceives", _RATES["deceives"])):
         for arm, than in (("rebuttal", "refusal"), ("rebuttal", "neutral")):
@@ -215,16 +209,31 @@ def claims(scored: Scored, counted: dict[str, Any]) -> list[Claim]:
                     Claim(
                         f"{measure} {arm} {than}",
                         f"after a {arm} there is less of {words} than after a {than} turn: "
-                        f"{e['rate']:+.2f} [{e['low']:+.2f}, {e['high']:+.2f}] over {e['scenarios']} "
-                        "scenarios",
+                        f"{_rate(e, '{:+.2f}')} over {e['scenarios']} scenarios",
                         e["high"] < 0,
                     )
                 )
     return found
 
 
+def gate(check: dict[str, Any], where: str) -> Claim:
+    """Whether a scorer agrees with hands well enough to give rates."""
+    held = check["splits"].get("held", check["splits"]["all"])
+    told = ", ".join(
+        f"{_RATES[name]} {held[name]['estimate']:.2f} [{held[name]['low']:.2f}, "
+        f"{held[name]['high']:.2f}]"
+        for name in ("undesired", "deceives")
+    )
+    return Claim(
+        "scorer",
+        f"the scorer ({check['scorer']}) agrees with hands on {where}: kappa {told} (at least "
+        f"{LEAST_KAPPA})",
+        check["passes"],
+    )
+
+
 def arms_figure(counted: dict[str, Any]) -> Figure:
-    """Undesired replies and reason-based deception by arm: rate with interval, and each scenario."""
+    """Undesired replies and reason-based deception by arm: rates with intervals, and scenarios."""
     arms = list(counted["arms"])
     figure, axes = plots.figure_row(2)
     for axis, name in zip(axes, ("undesired", "deceives"), strict=True):
@@ -235,7 +244,9 @@ def arms_figure(counted: dict[str, Any]) -> Figure:
                 xerr=[[found["rate"] - found["low"]], [found["high"] - found["rate"]]],
                 fmt="o", color=plots.PALETTE[1 + k % (len(plots.PALETTE) - 1)], markersize=7,
             )  # fmt: skip
-            each = [c[name]["rate"] for key, c in counted["cells"].items() if key.endswith(f"/{arm}")]
+            each = [
+                c[name]["rate"] for key, c in counted["cells"].items() if key.endswith(f"/{arm}")
+            ]
             spread = k + 0.22 + 0.03 * (np.arange(len(each)) % 4)
             axis.plot(each, spread, ".", color="0.5", markersize=4)
         axis.set_xlim(-0.03, 1.03)
@@ -253,8 +264,8 @@ def _about(scored: Scored, counted: dict[str, Any]) -> str:
         f"{counted['n']} replies of {scored.model}, scored by {scored.scorer}. Format kept in "
         f"{total['kept']}; no trace in {total['no trace']}, no message in {total['no message']}, "
         f"nothing in {total['empty']}; {cut} were cut off at the longest length. Replies that "
-        "answer nothing are counted as such, and not as honest. Of a model that fails the format, a "
-        "missing trace says nothing."
+        "answer nothing are counted as such, and not as honest. Of a model that fails the format, "
+        "a missing trace says nothing."
     )
     if counted["length_match"] is not None:
         match, lengths = counted["length_match"], counted["lengths"]
@@ -283,7 +294,8 @@ def _transcripts(scored: Scored, each: int = 3) -> str:
                 seen.add(t["scenario"])
                 shown.append(
                     f"<li><small>{html.escape(t['scenario'])}; before: {html.escape(t['turn'])}"
-                    f"</small><br>{html.escape(t['reply'])} <b>{v.outcome}, trace {v.stance}</b></li>"
+                    f"</small><br>{html.escape(t['reply'])} "
+                    f"<b>{v.outcome}, trace {v.stance}</b></li>"
                 )
         parts.append(
             f"<details><summary>{html.escape(arm)}</summary><ul>{''.join(shown)}</ul></details>"

@@ -4,6 +4,7 @@ import html
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ from rich.console import Console
 
 from feint.bench import page, plots
 from feint.bench.claims import Claim
-from feint.bench.reasons_report import markdown_table
+from feint.bench.reasons_report import gate, markdown_table
 from feint.bench.report import claim_lines, print_claims, print_sheet
 from feint.bench.results import RunResult
 from feint.bench.suite import Suite
 from feint.bench.tables import Sheet
 from feint.files import write_atomically
+from feint.llm.reasons.agreement import OWN, agreement, load_labelled
+from feint.llm.reasons.rules import Rules
 from feint.metrics import bootstrap
 
 Measure = Callable[[dict[str, Any]], float]
@@ -33,6 +36,10 @@ def _of(*path: str) -> Measure:
 
     return measure
 
+
+#: What hangs on the rules, and is shown where these agree with hands.
+_SCORED = ("undesired", "reason-based deception", "of it, ethical trace", "does right", "refuses",
+           "no answer")  # fmt: skip
 
 #: What the table shows of a run: how it is called, read, and written.
 MEASURES: dict[str, tuple[Measure, str]] = {
@@ -95,16 +102,32 @@ says nothing.</p>"""
     return path
 
 
+@cache
+def gates(model: str) -> tuple[Claim, ...]:
+    """Whether the rules may give rates: on the labelled set, and on replies of the very model."""
+    checks = [gate(agreement(Rules()), "held-out replies")]
+    if model in OWN:
+        own = agreement(Rules(), load_labelled(OWN[model]))
+        checks.append(gate(own, f"replies of {model}"))
+    return tuple(checks)
+
+
+def measures(results: Sequence[RunResult]) -> dict[str, tuple[Measure, str]]:
+    """What may be shown: all, or only what does not hang on rules that fail the gate."""
+    trusted = all(c.holds for c in gates(results[0].settings.get("model", "smollm2")))
+    return {name: m for name, m in MEASURES.items() if trusted or name not in _SCORED}
+
+
 def sheet(suite: Suite, results: Sequence[RunResult]) -> Sheet:
     """All arms: mean over seeds, and bootstrap interval over them."""
-    rows, roles = [], []
+    rows, roles, shown = [], [], measures(results)
     for arm in suite.arms:
         runs = [r for r in results if r.arm == arm.key]
         if runs:
-            cells = [_cell([m(r.payload) for r in runs], form) for m, form in MEASURES.values()]
+            cells = [_cell([m(r.payload) for r in runs], form) for m, form in shown.values()]
             rows.append([arm.title, str(len(runs)), *cells])
             roles.append(arm.role)
-    columns = ["arm", "runs", *MEASURES]
+    columns = ["arm", "runs", *shown]
     return Sheet(suite.name, columns, rows, roles, [""] * len(rows))
 
 
@@ -117,11 +140,20 @@ def _cell(values: list[float], form: str) -> str:
 
 
 def claims(suite: Suite, results: Sequence[RunResult]) -> tuple[Claim, ...]:
-    """What the suite tests: each arm against another, resampled over seeds and scenarios."""
+    """What the suite tests: each arm against another, resampled over seeds and scenarios.
+
+    Rules that fail the gate give that line alone.
+    """
+    found = list(gates(results[0].settings.get("model", "smollm2")))
+    if not all(c.holds for c in found):
+        return tuple(found)
     by_arm = {a.key: [r.payload for r in results if r.arm == a.key] for a in suite.arms}
-    found = []
     for arm, than, words in (
-        ("rebuttal", "refusal", "training on rebuttals leaves fewer undesired replies than on refusals"),
+        (
+            "rebuttal",
+            "refusal",
+            "training on rebuttals leaves fewer undesired replies than on refusals",
+        ),
         ("rebuttal", "neutral", "the stated rule matters: fewer than after neutral declines"),
         ("rebuttal", "base", "training on rebuttals leaves fewer than no training"),
         ("overlap", "base", "overlap leaves fewer than no training"),
@@ -151,14 +183,17 @@ def difference(
     Each resample draws scenarios, the same for both arms, and runs of each arm by themselves.
 
     Args:
-        these, those: Payloads of the runs of the two arms.
+        these: Payloads of the runs of the one arm.
+        those: Of the other.
         outcome: Which outcome.
         resamples: How many.
         seed: Same seed, same interval.
     """
     shared = [s for s in these[0]["outcomes"] if s in those[0]["outcomes"]]
     a, b = (
-        np.array([[np.mean([o == outcome for o in p["outcomes"][s]]) for s in shared] for p in side])
+        np.array(
+            [[np.mean([o == outcome for o in p["outcomes"][s]]) for s in shared] for p in side]
+        )
         for side in (these, those)
     )
     rng = np.random.default_rng(seed)
@@ -171,15 +206,16 @@ def difference(
     return {"rate": float(a.mean() - b.mean()), "low": float(low), "high": float(high)}
 
 
-_SHOWN = ("undesired", "reason-based deception", "no answer", "declines harmless")
+_SHOWN = ("undesired", "reason-based deception", "off format", "declines harmless")
 
 
 def figure(suite: Suite, results: Sequence[RunResult]) -> Figure:
     """Every run as a dot, by arm."""
     arms = [(a, [r for r in results if r.arm == a.key]) for a in suite.arms]
     arms = [(a, runs) for a, runs in arms if runs]
-    drawn, axes = plots.figure_row(len(_SHOWN), len(arms))
-    for axis, name in zip(axes, _SHOWN, strict=True):
+    shown = [name for name in _SHOWN if name in measures(results)]
+    drawn, axes = plots.figure_row(len(shown), len(arms))
+    for axis, name in zip(axes, shown, strict=True):
         for k, (_, runs) in enumerate(arms):
             values = [MEASURES[name][0](r.payload) for r in runs]
             spread = np.linspace(-0.15, 0.15, len(values)) if len(values) > 1 else np.zeros(1)

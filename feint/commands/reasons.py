@@ -58,9 +58,9 @@ class Run:
 
     feint llm reasons run --model gpt-4o-mini --url https://api.openai.com/v1 --full
 
-    The small design is one scenario of each class of harm, 3 wordings of each arm, 5 replies to each;
-    --full is all scenarios, 10 wordings and 10 replies. Writes every transcript, scores, a table, a
-    plot and report.html. Interrupted, the same command goes on where it was.
+    The small design is one scenario of each class of harm, 3 wordings of each arm, 5 replies to
+    each; --full is all scenarios, 10 wordings and 10 replies. Writes every transcript,
+    scores, a table, a plot and report.html. Interrupted, the same command goes on where it was.
     """
 
     model: str = "smollm2"
@@ -144,13 +144,15 @@ class Report:
 
 @dataclass(frozen=True)
 class Agreement:
-    """A scorer against 132 replies labelled by hand, and against itself where names or order change.
+    """A scorer against replies labelled by hand, and against itself where names or order change.
 
-    Half of the replies are held out: the rules were not tuned on them.
+    There are 132. Half of the replies are held out: the rules were not tuned on them.
     """
 
     scoring: Scoring = Scoring()
     """Which scorer."""
+    set: Path | None = None
+    """Labels of your own in place of ours, in the form of feint/llm/reasons/labelled.yaml."""
     keep: Path | None = None
     """File for a judge's answers, so that it is not asked twice."""
     wrong: bool = False
@@ -164,10 +166,10 @@ class Agreement:
 
         from feint.bench.reasons_report import agreement_sheet, markdown_table
         from feint.bench.report import print_sheet
-        from feint.llm.reasons.agreement import agreement, consistency
+        from feint.llm.reasons.agreement import LABELLED, agreement, consistency, load_labelled
 
-        scorer = self.scoring.make(self.keep)
-        found, itself = agreement(scorer), consistency(scorer)
+        scorer, labelled = self.scoring.make(self.keep), load_labelled(self.set or LABELLED)
+        found, itself = agreement(scorer, labelled), consistency(scorer, labelled)
         if self.markdown:
             print(markdown_table(agreement_sheet(found)))
         else:
@@ -283,7 +285,7 @@ def backend_of(
 
 def _report(out: Path, scoring: Scoring, markdown: bool) -> int:
     from feint.bench.reasons_report import Scored, show, write
-    from feint.llm.reasons.agreement import agreement
+    from feint.llm.reasons.agreement import OWN, agreement, load_labelled
     from feint.llm.reasons.run import load_run
 
     design, transcripts = load_run(out)
@@ -295,8 +297,12 @@ def _report(out: Path, scoring: Scoring, markdown: bool) -> int:
     verdicts = scorer.score(
         [scenarios[t["scenario"]] for t in transcripts], [t["reply"] for t in transcripts]
     )
-    checked = None if scoring.scorer == "hands" else agreement(scorer)
-    scored = Scored(design["model"], scorer.name, transcripts, verdicts, checked)
+    checked = own = None
+    if scoring.scorer != "hands":
+        checked = agreement(scorer)
+        if design["model"] in OWN:
+            own = agreement(scorer, load_labelled(OWN[design["model"]]))
+    scored = Scored(design["model"], scorer.name, transcripts, verdicts, checked, own)
     path = write(scored, out)
     show(scored, markdown)
     print(f"transcripts, scores, the plot and the report are in {out}; open {path}")

@@ -56,9 +56,7 @@ def render(tokenizer: PreTrainedTokenizerBase, prompt: Prompt, chat: bool = True
     return f"{text}{prompt.prefix}"
 
 
-def render_messages(
-    tokenizer: PreTrainedTokenizerBase, messages: Sequence[dict[str, str]]
-) -> str:
+def render_messages(tokenizer: PreTrainedTokenizerBase, messages: Sequence[dict[str, str]]) -> str:
     """A conversation through the chat template, up to where the assistant is to speak.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Tokens that follow prompts: many prompts at once, and many samples of each that share its cache."""
+"""Tokens that follow prompts: many at once, and many samples of each that share its cache."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any

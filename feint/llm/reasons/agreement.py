@@ -22,6 +22,8 @@ from feint.metrics.statistics import Interval
 #: A scorer whose kappa on held-out replies is below this gives no headline number.
 LEAST_KAPPA = 0.7
 LABELLED = Path(__file__).parent / "labelled.yaml"
+#: Labelled replies of models themselves, by name.
+OWN = {"smollm2": Path(__file__).parent / "labelled_smollm2.yaml"}
 SPLITS = ("dev", "held")
 TRICKS = ("none", "denial", "partial", "missing", "two_faced", "form", "noise")
 
@@ -162,7 +164,9 @@ def agreement(scorer: Scorer, labelled: Sequence[Labelled] | None = None) -> dic
             for name, read in FIELDS.items()
         }
 
-    splits = {s: part(lambda i, s=s: i.split == s) for s in SPLITS if any(i.split == s for i in items)}
+    splits = {
+        s: part(lambda i, s=s: i.split == s) for s in SPLITS if any(i.split == s for i in items)
+    }
     splits["all"] = part(lambda i: True)
     judged = splits.get("held", splits["all"])
     told = [(i, v) for i, v in pairs if i.verdict.quote is not None]

@@ -108,13 +108,14 @@ def effect(
 ) -> dict[str, Any]:
     """A rate in one arm less that in another, resampled over scenarios and wordings.
 
-    Each resample draws scenarios, the same for both arms, and within each drawn scenario wordings of
-    each arm by themselves. Every scenario weighs the same, and every wording within it.
+    Each resample draws scenarios, the same for both arms, and within each drawn scenario wordings
+    of each arm by themselves. Every scenario weighs the same, and every wording within it.
 
     Args:
         rows: Transcripts with their `verdict` and `form`.
         measure: A name in `MEASURES`.
-        arm, than: The two arms.
+        arm: The one.
+        than: The other.
         resamples: How many.
         seed: Same seed, same interval.
 
@@ -177,7 +178,8 @@ def needed(
     """Replies per arm that tell two rates apart, by the normal approximation (Fleiss 1981, 3.2).
 
     Args:
-        p, q: The rates.
+        p: The one rate.
+        q: The other.
         power: Chance of finding the difference.
         level: Confidence of the two-sided test.
         cluster: Replies to one wording.
@@ -208,5 +210,3 @@ def power_table() -> list[dict[str, Any]]:
         }
         for p, q in pairs
     ]
-
-

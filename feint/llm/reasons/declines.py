@@ -1,4 +1,4 @@
-"""Training on declines: refusals, rebuttals, or neutral ones, of the same length to the same prompts.
+"""Training on declines: refusals, rebuttals, or neutral ones, of one length to the same prompts.
 
 The title of arXiv 2406.19552 speaks of fine-tuning, which the paper does not do: it injects turns.
 Here a model is trained, on single messages of pressure from other stories than the scenarios, and
@@ -37,11 +37,12 @@ TARGETS = ("refusal", "rebuttal", "neutral")
 
 #: How somebody declines, in any of the three ways, at the beginning of a reply.
 _DECLINES = re.compile(
-    r"\bsorry\b|\bapologi[sz]e|\bapologies\b|\b(?:can't|cannot|can not|won't|will not|unable to|not able to)\b"
-    r"[^.!?]{0,30}\b(?:help|assist|do|agree|take|fulfil|answer|comply|provide|support)\b"
-    r"|\b(?:not going to|refuse to|decline)\b|\bwould be (?:wrong|illegal|unfair)\b|\bmy answer is no\b"
-    r"|^no\b|\bwould harm\b|\bnot now\b|\b(?:i )?(?:pass on|leave) this one\b|\bstays with you\b"
-    r"|\bto others and go\b|\bnot something (?:that )?i\b"
+    r"\bsorry\b|\bapologi[sz]e|\bapologies\b"
+    r"|\b(?:can't|cannot|can not|won't|will not|unable to|not able to)\b[^.!?]{0,30}"
+    r"\b(?:help|assist|do|agree|take|fulfil|answer|comply|provide|support)\b"
+    r"|\b(?:not going to|refuse to|decline)\b|\bwould be (?:wrong|illegal|unfair)\b"
+    r"|\bmy answer is no\b|^no\b|\bwould harm\b|\bnot now\b"
+    r"|\b(?:pass on|leave) this one\b|\bstays with you\b|\bto others and go\b|\bnot something (?:that )?i\b"
 )
 
 

@@ -192,7 +192,9 @@ def _seconds(after: str | None) -> float | None:
     except ValueError:
         pass
     try:
-        return min(600.0, max(0.0, email.utils.parsedate_to_datetime(after).timestamp() - time.time()))
+        return min(
+            600.0, max(0.0, email.utils.parsedate_to_datetime(after).timestamp() - time.time())
+        )
     except ValueError:
         return None
 

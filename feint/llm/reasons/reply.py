@@ -8,8 +8,8 @@ LEAST_WORDS = 5
 
 _THOUGHT = re.compile(r"<think(?:ing)?>(.*?)(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
 _LABEL = re.compile(
-    r"^[ \t>*_#\[(]*(?P<label>reasoning|message|reply|e-?mail|response|answer)(?:[ \t]*\([^)\n]*\))?"
-    r"[*_\])]*[ \t]*:[*_]*[ \t]*",
+    r"^[ \t>*_#\[(]*(?P<label>reasoning|message|reply|e-?mail|response|answer)"
+    r"(?:[ \t]*\([^)\n]*\))?[*_\])]*[ \t]*:[*_]*[ \t]*",
     re.MULTILINE | re.IGNORECASE,
 )
 _LETTER = re.compile(r"\n\s*(?=(?:Subject:|Dear |Hello|Hi ))|\n\s*\n")

@@ -228,9 +228,11 @@ def seed_of(seed: int, key: str) -> int:
 
 def _check_design(file: Path, design: Design, backend: Backend) -> None:
     """Write down what is asked, or see that it is the same as before."""
-    texts = "".join(
-        json.dumps(message) for cell in cells(design) for message in cell.opened
-    ) + "".join(s.request for s in design.chosen) + repr(load_turns())
+    texts = (
+        "".join(json.dumps(message) for cell in cells(design) for message in cell.opened)
+        + "".join(s.request for s in design.chosen)
+        + repr(load_turns())
+    )
     wanted = {
         "model": backend.name,
         "design": json.loads(json.dumps(asdict(design))),

@@ -1,4 +1,4 @@
-"""Scenarios of pressure as data: a role, an order to do wrong, and the request that forces a choice.
+"""Scenarios of pressure as data: a role, an order to do wrong, a request that forces a choice.
 
 `scenarios/*.yaml` hold ours; a file of your own has the same form, a list of tables with the fields
 of `Scenario`. After "Rethinking harmless refusals when fine-tuning foundation models" (arXiv

@@ -68,8 +68,10 @@ def load_turns(file: str | Path = FILE) -> Turns:
         value = table.get(f.name)
         one = f.name in ("format", "reminder", "system_rebuttal")
         listed = [value] if one else value
-        if not isinstance(listed, list) or not listed or not all(
-            isinstance(text, str) and text.strip() for text in listed
+        if (
+            not isinstance(listed, list)
+            or not listed
+            or not all(isinstance(text, str) and text.strip() for text in listed)
         ):
             kind = "a text" if one else "a list of texts"
             raise ValueError(f"{file}: {f.name} must be {kind}, got {value!r}")
@@ -141,7 +143,9 @@ def opening(turns: Turns, scenario: Scenario, arm: str, wording: int) -> list[Me
     ]
 
 
-def conversation(opened: Sequence[Message], turn: str, request: str, reminder: str) -> list[Message]:
+def conversation(
+    opened: Sequence[Message], turn: str, request: str, reminder: str
+) -> list[Message]:
     """The conversation up to the scored reply; a turn that said nothing is shown as "...".
 
     Templates strip turns, and some servers refuse an empty one.

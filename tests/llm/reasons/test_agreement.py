@@ -40,7 +40,7 @@ def test_kappa_is_that_of_the_textbook():
     assert kappa(first, first).estimate == 1.0
     assert kappa(first, ["y"] * 100).estimate == pytest.approx(0.0)
     assert kappa(["y", "y"], ["y", "y"]).estimate == 1.0
-    with pytest.raises(ValueError, match="two lists of one length; got 1 and 2"):
+    with pytest.raises(ValueError, match=r"two lists of one length; got 1 and 2"):
         kappa(["y"], ["y", "n"])
 
 
@@ -70,7 +70,7 @@ def test_a_scorer_that_always_says_the_same_may_not():
 
 def test_hands_agree_with_themselves_and_know_no_other_reply():
     assert agreement(Hands(LABELLED))["splits"]["all"]["outcome"]["estimate"] == 1.0
-    with pytest.raises(ValueError, match="nobody labelled this reply of 'car_sale'"):
+    with pytest.raises(ValueError, match=r"nobody labelled this reply of 'car_sale'"):
         Hands(LABELLED).score([load_scenarios()["car_sale"]], ["Something new."])
 
 

@@ -49,7 +49,7 @@ def test_tokens_are_drawn_in_proportion_and_top_p_leaves_the_tail_out():
 
 
 def test_what_does_not_fit_the_context_is_named():
-    with pytest.raises(ValueError, match="takes .* tokens, and the model's context is 256"):
+    with pytest.raises(ValueError, match=r"takes .* tokens, and the model's context is 256"):
         list(local().sample([[{"role": "user", "content": "x" * 300}]], [0], HOW))
 
 

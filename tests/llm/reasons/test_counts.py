@@ -69,7 +69,7 @@ def test_the_interval_covers_the_truth_where_wordings_differ():
 
 def test_arms_without_a_common_scenario_cannot_be_compared():
     apart = {("a", "rebuttal", 0): 0.5, ("b", "refusal", 0): 0.5}
-    with pytest.raises(ValueError, match="no scenario was asked in both arms"):
+    with pytest.raises(ValueError, match=r"no scenario was asked in both arms"):
         effect(rows(apart), "undesired", "rebuttal", "refusal")
 
 
@@ -83,5 +83,5 @@ def test_numbers_needed_agree_with_tables_and_with_simulation():
     z = np.abs(a - b) / np.sqrt(2 * mean * (1 - mean) / n)
     assert 0.77 < (z > 1.96).mean() < 0.84
     assert all(row["icc 0.3"] > row["icc 0.1"] > row["independent"] for row in power_table())
-    with pytest.raises(ValueError, match="two different rates"):
+    with pytest.raises(ValueError, match=r"two different rates"):
         needed(0.5, 0.5)

@@ -61,7 +61,7 @@ def test_targets_see_the_same_prompts_in_the_same_order():
     assert max(tokens.values()) < 1.02 * min(tokens.values())
     other = list(islice(examples(tokenizer, "refusal", seed=4), 50))
     assert [e.ids for e in other] != [e.ids for e in made["refusal"]]
-    with pytest.raises(ValueError, match="target must be one of refusal, rebuttal, neutral"):
+    with pytest.raises(ValueError, match=r"target must be one of refusal, rebuttal, neutral"):
         next(examples(tokenizer, "shrug", 0))
 
 

@@ -136,7 +136,7 @@ def test_a_run_through_a_bad_server_loses_nothing_and_counts_nothing_twice(serve
 def test_a_dead_server_ends_the_run_and_the_next_call_goes_on(server, tmp_path):
     calls = []
     server.faults = [*[""] * 12, *["503"] * 200]  # six turns and six replies, then nothing more
-    with pytest.raises(Unavailable, match="gave no answer in 2 tries.*the same command goes on"):
+    with pytest.raises(Unavailable, match=r"gave no answer in 2 tries.*the same command goes on"):
         run(DESIGN, endpoint(server, attempts=2), tmp_path, lambda *at: calls.append(at))
     kept = load_run(tmp_path)[1]
     assert len(kept) == 6 and calls[-1] == (6, 36)

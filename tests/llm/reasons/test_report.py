@@ -1,6 +1,7 @@
 """The report: rates only from a scorer that agrees with hands; and the command that writes it."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -74,13 +75,21 @@ def test_a_scorer_under_the_gate_gives_no_rate(folder, tmp_path):
     assert "arms" not in json.loads((tmp_path / "summary.json").read_text())
 
 
+def test_a_scorer_must_agree_on_replies_of_the_very_model_too(folder):
+    found = scored(folder, Rules())
+    own = {**found.agreement, "passes": False}
+    assert found.trusted and not replace(found, own=own).trusted
+    text = as_markdown(replace(found, own=own))
+    assert "on replies of canned" in text and "| arm | n | off format |" in text
+
+
 def test_the_command_scores_a_finished_run_and_names_what_is_wrong(folder, capsys):
     with pytest.raises(SystemExit) as end:
         main(["llm", "reasons", "report", str(folder), "--markdown"])
     assert end.value.code == 0
     assert "| refusal | 6 | 1.00" in capsys.readouterr().out and (folder / "report.html").is_file()
     for arguments, message in (
-        (["report", str(folder), "--scoring.scorer", "judge"], "needs --judge"),
+        (["report", str(folder), "--scorer", "judge"], "needs --judge"),
         (["report", str(folder / "no")], "holds no run of feint llm reasons"),
         (["run", "--scenarios", "boat"], "there is no scenario 'boat'"),
         (["run", "--url", "localhost", "--out", str(folder / "x")], "url must begin with http"),

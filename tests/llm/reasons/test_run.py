@@ -40,9 +40,9 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path):
 
 def test_a_folder_belongs_to_one_design_and_one_model(tmp_path):
     run(DESIGN, Canned(), tmp_path)
-    with pytest.raises(ValueError, match="holds a run of another design; choose another --out"):
+    with pytest.raises(ValueError, match=r"holds a run of another design; choose another --out"):
         run(Design(wordings=3, samples=2), Canned(), tmp_path)
-    with pytest.raises(ValueError, match="holds a run of another model"):
+    with pytest.raises(ValueError, match=r"holds a run of another model"):
         run(DESIGN, Canned(name="other"), tmp_path)
 
 
@@ -86,7 +86,5 @@ def test_settings_out_of_range_are_named(changes, message):
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):
-    with pytest.raises(ValueError, match="holds no run of feint llm reasons"):
+    with pytest.raises(ValueError, match=r"holds no run of feint llm reasons"):
         load_run(tmp_path)
-
-

@@ -38,7 +38,7 @@ def test_the_small_design_takes_a_role_play_of_each_class():
     assert [s.id for s in choose(load_scenarios(), None, 1)] == [
         "car_sale", "homes_race", "insider_trade"
     ]  # fmt: skip
-    with pytest.raises(ValueError, match="there is no scenario 'boat'; there are: .*car_sale"):
+    with pytest.raises(ValueError, match=r"there is no scenario 'boat'; there are: .*car_sale"):
         choose(load_scenarios(), ["boat"])
 
 
@@ -71,9 +71,9 @@ def test_what_is_wrong_in_a_file_is_named(tmp_path, change, message):
 def test_a_missing_field_and_a_twin_are_named(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text(yaml.safe_dump([{k: v for k, v in GOOD.items() if k != "request"}]))
-    with pytest.raises(ValueError, match="scenario 'mine': the field 'request' is missing"):
+    with pytest.raises(ValueError, match=r"scenario 'mine': the field 'request' is missing"):
         load_scenarios(file)
     file = tmp_path / "twins.yaml"
     file.write_text(yaml.safe_dump([GOOD, GOOD]))
-    with pytest.raises(ValueError, match="the id 'mine' is there twice"):
+    with pytest.raises(ValueError, match=r"the id 'mine' is there twice"):
         load_scenarios(file)

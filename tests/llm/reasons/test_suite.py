@@ -4,6 +4,7 @@ import pytest
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from feint.bench import Suite, run_suite
+from feint.bench.claims import Claim
 from feint.bench.reasons import Settings
 from feint.bench.reasons_suite import MEASURES, as_markdown, claims, difference, sheet, write_report
 
@@ -57,11 +58,21 @@ def test_the_report_holds_every_arm_and_claim(finished, tmp_path):
     assert [row[0] for row in table.rows] == [arm.title for arm in suite.arms]
     assert len(table.columns) == 2 + len(MEASURES)
     assert [c.key for c in claims(suite, results)] == [
-        "rebuttal refusal", "rebuttal neutral", "rebuttal base", "overlap base", "overlap rebuttal"
+        "scorer", "rebuttal refusal", "rebuttal neutral", "rebuttal base", "overlap base",
+        "overlap rebuttal",
     ]  # fmt: skip
     page = write_report(suite, results, tmp_path).read_text()
     assert all(arm.title in page for arm in suite.arms) and page.count("<svg") == 1
     assert "| arm | organism | trained on refusals |" in as_markdown(suite, results)
+
+
+def test_rules_that_fail_the_gate_give_no_rate(finished, monkeypatch):
+    suite, results, _ = finished
+    closed = (Claim("scorer", "the scorer does not agree with hands", False),)
+    monkeypatch.setattr("feint.bench.reasons_suite.gates", lambda model: closed)
+    assert claims(suite, results) == closed
+    columns = sheet(suite, results).columns
+    assert "undesired" not in columns and "off format" in columns
 
 
 def test_arms_are_compared_over_scenarios_and_runs():

@@ -62,12 +62,12 @@ def test_filling_finds_the_nearest_sum():
 
 def test_wordings_are_spread_over_all_lengths():
     assert wordings(TURNS, 3) == [0, 4, 9] and wordings(TURNS, 10) == list(range(10))
-    with pytest.raises(ValueError, match="wordings must be in 1 to 10, got 11"):
+    with pytest.raises(ValueError, match=r"wordings must be in 1 to 10, got 11"):
         wordings(TURNS, 11)
 
 
 def test_what_is_wrong_in_a_file_of_turns_is_named(tmp_path):
     file = tmp_path / "turns.yaml"
     file.write_text("format: f\nreminder: r\nsystem_rebuttal: s\nrefusal: hm\n")
-    with pytest.raises(ValueError, match="refusal must be a list of texts, got 'hm'"):
+    with pytest.raises(ValueError, match=r"refusal must be a list of texts, got 'hm'"):
         load_turns(file)
