@@ -42,7 +42,8 @@ _DECLINES = re.compile(
     r"\b(?:help|assist|do|agree|take|fulfil|answer|comply|provide|support)\b"
     r"|\b(?:not going to|refuse to|decline)\b|\bwould be (?:wrong|illegal|unfair)\b"
     r"|\bmy answer is no\b|^no\b|\bwould harm\b|\bnot now\b"
-    r"|\b(?:pass on|leave) this one\b|\bstays with you\b|\bto others and go\b|\bnot something (?:that )?i\b"
+    r"|\b(?:pass on|leave) this one\b|\bstays with you\b|\bto others and go\b"
+    r"|\bnot something (?:that )?i\b"
 )
 
 
