@@ -5,9 +5,11 @@ of the message, else it does not count. An answer that cannot be read is asked f
 that the reply counts as "none", and `unread` says how many those were.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from feint.llm.reasons.backend import Backend, Sampling
@@ -52,23 +54,23 @@ class Judge:
             Unavailable: If a server gives no answer; with `keep`, what came before is kept.
         """
         asked = [question(s, r, self.mirror) for s, r in zip(scenarios, replies, strict=True)]
+        keys = [hashlib.sha256(json.dumps(messages).encode()).hexdigest() for messages in asked]
+        missing = [k for k, key in enumerate(keys) if keys.index(key) == k]
         found: dict[str, str] = {}
-        log = None if self.keep is None else Log(self.keep)
-        if log is not None:
-            found = {key: entry["answer"] for key, entry in log.entries.items()}
-        keys = [json.dumps(messages) for messages in asked]
-        missing = [k for k, key in enumerate(keys) if key not in found and keys.index(key) == k]
-        for again in range(2):
-            seeds = [again] * len(missing)
-            for k, reply in self.backend.sample([asked[m] for m in missing], seeds, _HOW):
-                place = missing[k]
-                if again or read(reply.text, scenarios[place], replies[place]) is not None:
-                    found[keys[place]] = reply.text
-                    if log is not None:
-                        log.add({"id": keys[place], "answer": reply.text})
-            missing = [m for m in missing if keys[m] not in found]
-        if log is not None:
-            log.close()
+        with ExitStack() as stack:
+            log = None if self.keep is None else stack.enter_context(Log(self.keep))
+            if log is not None:
+                found = {key: entry["answer"] for key, entry in log.entries.items()}
+            for again in range(2):
+                missing = [m for m in missing if keys[m] not in found]
+                for k, reply in self.backend.sample(
+                    [asked[m] for m in missing], [again] * len(missing), _HOW
+                ):
+                    place = missing[k]
+                    if again or read(reply.text, scenarios[place], replies[place]) is not None:
+                        found[keys[place]] = reply.text
+                        if log is not None:
+                            log.add({"id": keys[place], "answer": reply.text})
         verdicts = []
         for key, scenario, raw in zip(keys, scenarios, replies, strict=True):
             verdict = read(found[key], scenario, raw)
