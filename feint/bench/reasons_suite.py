@@ -3,7 +3,7 @@
 import html
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -66,18 +66,20 @@ def show(suite: Suite, results: list[RunResult], out: Path | None, markdown: boo
     else:
         console = Console()
         console = console if console.is_terminal else Console(width=220)
-        print_sheet(sheet(suite, results), console)
+        for table in sheets(suite, results):
+            print_sheet(table, console)
         print_claims(claims(suite, results), console)
     if written is not None:
         print(f"results, the plot and the report are in {out}; open {written}")
 
 
 def as_markdown(suite: Suite, results: Sequence[RunResult]) -> str:
-    """The table, one row per measure, and the claims."""
-    found = sheet(suite, results)
-    turned = list(zip(*[found.columns, *found.rows], strict=True))
-    rows = Sheet(found.title, list(turned[0]), [list(r) for r in turned[1:]], [], [])
-    return "\n".join([markdown_table(rows), "", *claim_lines(claims(suite, results))])
+    """The tables, one row per measure, and the claims."""
+    blocks = []
+    for found in sheets(suite, results):
+        head, *rows = map(list, zip(*[found.columns, *found.rows], strict=True))
+        blocks.append(markdown_table(Sheet(found.title, head, rows, [], [])))
+    return "\n\n".join([*blocks, "\n".join(claim_lines(claims(suite, results)))])
 
 
 def write_report(suite: Suite, results: Sequence[RunResult], out: Path) -> Path:
@@ -88,14 +90,17 @@ def write_report(suite: Suite, results: Sequence[RunResult], out: Path) -> Path:
     """
     drawn = {"each run, by arm": plots.svg(figure(suite, results))}
     write_atomically(out / "plots" / "arms.svg", drawn["each run, by arm"])
-    table, tested = sheet(suite, results), claims(suite, results)
-    summary = {"table": asdict(table), "claims": [asdict(claim) for claim in tested]}
+    tables, tested = sheets(suite, results), claims(suite, results)
+    summary = {
+        "tables": [asdict(table) for table in tables],
+        "claims": [asdict(claim) for claim in tested],
+    }
     write_atomically(out / "summary.json", json.dumps(summary, indent=1) + "\n")
     intro = f"""<p class="soft">{len(results)} runs, {sum(r.cpu_s for r in results) / 60:.0f} CPU
 minutes. A cell is the mean over seeds, with a 95 % bootstrap interval over them where there are
 several. Scored by rules; no turn is injected. Of a model that fails the format, a missing trace
 says nothing.</p>"""
-    parts = [intro, page.claims(tested), page.table(table), page.figures(drawn),
+    parts = [intro, page.claims(tested), *map(page.table, tables), page.figures(drawn),
              _transcripts(suite, results)]  # fmt: skip
     path = out / "report.html"
     write_atomically(path, page.page(f"the {suite.name} suite", parts))
@@ -118,9 +123,21 @@ def measures(results: Sequence[RunResult]) -> dict[str, tuple[Measure, str]]:
     return {name: m for name, m in MEASURES.items() if trusted or name not in _SCORED}
 
 
-def sheet(suite: Suite, results: Sequence[RunResult]) -> Sheet:
+def sheets(suite: Suite, results: Sequence[RunResult]) -> list[Sheet]:
+    """The table of the arms, and apart from it what the rules count if they fail the gate."""
+    shown = measures(results)
+    made = [sheet(suite, results, shown)]
+    if hidden := {name: m for name, m in MEASURES.items() if name not in shown}:
+        title = "not to be quoted: counted by rules that do not agree with hands (see below)"
+        made.append(replace(sheet(suite, results, hidden), title=title))
+    return made
+
+
+def sheet(
+    suite: Suite, results: Sequence[RunResult], shown: dict[str, tuple[Measure, str]]
+) -> Sheet:
     """All arms: mean over seeds, and bootstrap interval over them."""
-    rows, roles, shown = [], [], measures(results)
+    rows, roles = [], []
     for arm in suite.arms:
         runs = [r for r in results if r.arm == arm.key]
         if runs:

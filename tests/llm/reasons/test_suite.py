@@ -6,7 +6,14 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from feint.bench import Suite, run_suite
 from feint.bench.claims import Claim
 from feint.bench.reasons import Settings
-from feint.bench.reasons_suite import MEASURES, as_markdown, claims, difference, sheet, write_report
+from feint.bench.reasons_suite import (
+    MEASURES,
+    as_markdown,
+    claims,
+    difference,
+    sheets,
+    write_report,
+)
 
 from ..tiny import byte_tokenizer
 
@@ -54,7 +61,7 @@ def test_every_arm_is_trained_and_asked_the_same(finished):
 
 def test_the_report_holds_every_arm_and_claim(finished, tmp_path):
     suite, results, _ = finished
-    table = sheet(suite, results)
+    (table,) = sheets(suite, results)
     assert [row[0] for row in table.rows] == [arm.title for arm in suite.arms]
     assert len(table.columns) == 2 + len(MEASURES)
     assert [c.key for c in claims(suite, results)] == [
@@ -71,8 +78,10 @@ def test_rules_that_fail_the_gate_give_no_rate(finished, monkeypatch):
     closed = (Claim("scorer", "the scorer does not agree with hands", False),)
     monkeypatch.setattr("feint.bench.reasons_suite.gates", lambda model: closed)
     assert claims(suite, results) == closed
-    columns = sheet(suite, results).columns
-    assert "undesired" not in columns and "off format" in columns
+    table, apart = sheets(suite, results)
+    assert "undesired" not in table.columns and "off format" in table.columns
+    assert "undesired" in apart.columns and apart.title.startswith("not to be quoted")
+    assert apart.title in as_markdown(suite, results)
 
 
 def test_arms_are_compared_over_scenarios_and_runs():
