@@ -183,7 +183,7 @@ def agreement_sheet(found: dict[str, Any], hands: str = "hands") -> Sheet:
     fields = list(next(iter(parts.values())))
     return _sheet(
         f"{found['scorer']} against {hands}: Cohen's kappa [95 % bootstrap]",
-        ["replies", "n", *(_RATES.get(name, name) for name in fields)],
+        ["replies", "n", *(_RATES[name] if name in _RATES else name for name in fields)],
         [
             [
                 title,

@@ -62,7 +62,10 @@ class Sampled:
 class Backend(Protocol):
     """Continues conversations, and counts tokens."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """For files and reports."""
+        ...
 
     def count(self, text: str) -> int:
         """How many tokens a text has."""

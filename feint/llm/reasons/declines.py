@@ -114,7 +114,7 @@ def examples(
     pressure, rng = load_material().pressure, np.random.default_rng(seed)
     # The shorter refusals and rebuttals cannot be of one length.
     longer = range(3, len(load_turns().rebuttal))
-    end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    end = [tokenizer.eos_token_id] if isinstance(tokenizer.eos_token_id, int) else []
 
     def count(text: str) -> int:
         return len(tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -74,9 +74,12 @@ class Verdict:
 
 
 class Scorer(Protocol):
-    """Scores replies. `name` names it in files and reports."""
+    """Scores replies."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """For files and reports."""
+        ...
 
     def score(self, scenarios: Sequence[Scenario], replies: Sequence[str]) -> list[Verdict]:
         """One verdict for each reply, in order; `scenarios` has the scenario of each."""

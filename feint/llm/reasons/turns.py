@@ -75,7 +75,7 @@ def load_turns(file: str | Path = FILE) -> Turns:
         ):
             kind = "a text" if one else "a list of texts"
             raise ValueError(f"{file}: {f.name} must be {kind}, got {value!r}")
-        texts = tuple(" ".join(text.split()) for text in listed)
+        texts = tuple(" ".join(str(text).split()) for text in listed)
         made[f.name] = texts[0] if one else texts
     if unknown := sorted(table.keys() - made.keys()):
         raise ValueError(f"{file}: unknown field {unknown[0]!r}; there are: {', '.join(made)}")

@@ -36,7 +36,7 @@ def test_temperature_zero_takes_the_likeliest_token():
         if token == 2:
             break
         ids.append(token)
-    assert tokenizer.decode(ids, skip_special_tokens=True).endswith(reply.text)
+    assert str(tokenizer.decode(ids, skip_special_tokens=True)).endswith(reply.text)
 
 
 def test_tokens_are_drawn_in_proportion_and_top_p_leaves_the_tail_out():
@@ -57,7 +57,7 @@ def test_a_template_without_system_messages_gets_the_system_prompt_first():
     tokenizer = byte_tokenizer()
     tokenizer.chat_template = (
         "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}"
-        + tokenizer.chat_template
+        + str(tokenizer.chat_template)
     )
     backend = Local(tiny(), tokenizer)
     shown = backend._render(

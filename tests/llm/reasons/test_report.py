@@ -77,7 +77,7 @@ def test_a_scorer_under_the_gate_gives_no_rate(folder, tmp_path):
 
 def test_a_scorer_must_agree_on_replies_of_the_very_model_too(folder):
     found = scored(folder, Rules())
-    own = {**found.agreement, "passes": False}
+    own = {**(found.agreement or {}), "passes": False}
     assert found.trusted and not replace(found, own=own).trusted
     text = as_markdown(replace(found, own=own))
     assert "on replies of canned" in text and "| arm | n | off format |" in text
