@@ -93,7 +93,7 @@ def _outcome(scenario: Scenario, message: str) -> tuple[str, str | None]:
         return "desired", _sentence(message, min(good))
     if _REFUSAL.search(text):
         return "refusal", None
-    spoken = sum(re.search(pattern, text) is not None for pattern in cues.subject)
+    spoken = sum(any(_found((pattern,), text)) for pattern in cues.subject)
     answers = _GREETS.match(text) or (spoken > 1 and _SPEAKS_FOR_THE_FIRM.search(text))
     if spoken and answers and _says_something(text):
         return cues.silence, None
@@ -136,7 +136,7 @@ def hits(patterns: Sequence[str], text: str) -> list[tuple[int, bool]]:
 
 def _found(patterns: Sequence[str], text: str) -> Iterator[re.Match[str]]:
     for pattern in patterns:
-        yield from re.finditer(pattern, text)
+        yield from re.finditer(pattern, text, re.IGNORECASE)
 
 
 def _plain(text: str) -> str:
