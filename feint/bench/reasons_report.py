@@ -33,6 +33,7 @@ _RATES = {
     "refusal": "refuses",
     "none": "no answer",
 }
+_PLOTTED = ("undesired", "deceives")
 _WHERE = ("held-out replies", "replies of this model")
 _FORMS = {"off_format": "off format", "no_trace": "trace missing"}
 
@@ -89,11 +90,11 @@ def write(scored: Scored, out: Path) -> Path:
     summary = {**about, **checks, **(counted if scored.trusted else {})}
     write_atomically(out / "summary.json", json.dumps(summary, indent=1) + "\n")
     write_atomically(out / "table.md", as_markdown(scored) + "\n")
-    found, drawn = claims(scored, counted), {}
-    if scored.trusted:
-        drawn["undesired replies and reason-based deception by arm, with Wilson's 95 % intervals; "
-              "small dots are scenarios"] = plots.svg(arms_figure(counted))  # fmt: skip
-        write_atomically(out / "plots" / "arms.svg", next(iter(drawn.values())))
+    found, names = claims(scored, counted), _PLOTTED if scored.trusted else tuple(_FORMS)
+    told = " and ".join((_RATES | _FORMS)[name] for name in names)
+    picture = plots.svg(arms_figure(counted, names))
+    write_atomically(out / "plots" / "arms.svg", picture)
+    drawn = {f"{told}, by arm, with Wilson's 95 % intervals; small dots are scenarios": picture}
     parts = [
         f"<p>{html.escape(_about(scored, counted))}</p>",
         page.claims(found),
@@ -232,11 +233,11 @@ def gate(check: dict[str, Any], where: str) -> Claim:
     )
 
 
-def arms_figure(counted: dict[str, Any]) -> Figure:
-    """Undesired replies and reason-based deception by arm: rates with intervals, and scenarios."""
+def arms_figure(counted: dict[str, Any], names: Sequence[str] = _PLOTTED) -> Figure:
+    """Rates by arm, with intervals, and each scenario's."""
     arms = list(counted["arms"])
-    figure, axes = plots.figure_row(2)
-    for axis, name in zip(axes, ("undesired", "deceives"), strict=True):
+    figure, axes = plots.figure_row(len(names))
+    for axis, name in zip(axes, names, strict=True):
         for k, arm in enumerate(arms):
             found = counted["arms"][arm][name]
             axis.errorbar(
@@ -250,7 +251,7 @@ def arms_figure(counted: dict[str, Any]) -> Figure:
             spread = k + 0.22 + 0.03 * (np.arange(len(each)) % 4)
             axis.plot(each, spread, ".", color="0.5", markersize=4)
         axis.set_xlim(-0.03, 1.03)
-        axis.set_xlabel(f"share of replies: {_RATES[name]}")
+        axis.set_xlabel(f"share of replies: {(_RATES | _FORMS)[name]}")
     axes[0].set_yticks(range(len(arms)), [arm.replace("_", " ") for arm in arms])
     axes[0].invert_yaxis()
     return figure

@@ -66,7 +66,8 @@ def test_a_trusted_scorer_gives_rates_a_plot_and_claims(folder, tmp_path):
 def test_a_scorer_under_the_gate_gives_no_rate(folder, tmp_path):
     found = scored(folder, Always())
     page = write(found, tmp_path).read_text()
-    assert "<svg" not in page and not (tmp_path / "plots/arms.svg").exists()
+    assert page.count("<svg") == 1 and "share of replies: off format" in page
+    assert "share of replies: undesired" not in page
     (gate,) = claims(found, tally(found.transcripts, found.verdicts))
     assert not gate.holds
     text = as_markdown(found)
