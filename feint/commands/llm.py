@@ -1,7 +1,5 @@
 """`feint llm`: language models that lie, tuned by self-other overlap, beside its shams."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,6 +7,8 @@ from typing import Annotated, Any, Literal
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, arg, subcommand
 
 from feint.commands.arguments import parse_pairs
+from feint.commands.progress import progress
+from feint.commands.reasons import Reasons
 
 _Params = Annotated[tuple[str, ...], arg(aliases=("-params",))]
 
@@ -64,7 +64,7 @@ class Organism:
         config = OrganismConfig(
             model=self.model, seed=self.seed, **parse_pairs("params", self.params)
         )
-        with _progress("organism") as report:
+        with progress("organism") as report:
             folder = make_organism(config, self.out, lambda step, of, _: report(step / of))
         print(f"the organism's adapter is in {folder}; feint llm eval --adapter {folder}")
         return 0
@@ -117,7 +117,7 @@ class Tune:
         loaded, tokenizer = load(
             model, dtype=config.dtype, adapter=self.adapter, load_in_4bit=config.load_in_4bit
         )
-        with _progress("tuning") as report:
+        with progress("tuning") as report:
             result = tune(loaded, tokenizer, config, self.out, report)
         if result.manifest["stopped"]:
             print(f"stopped early: {result.manifest['stopped']}")
@@ -205,7 +205,7 @@ class Ask:
         if self.honesty_prompt:
             from feint.llm.baselines import ask_for_honesty as rewrite
         model, tokenizer = load(self.model, adapter=self.adapter)
-        with _progress("asking") as report:
+        with progress("asking") as report:
             result = evaluate(model, tokenizer, config, lambda done, of: report(done / of), rewrite)
         _print_rows(result["rows"])
         if self.out is not None:
@@ -281,7 +281,8 @@ class Llm:
         | Annotated[Tune, subcommand("tune")]
         | Annotated[Ask, subcommand("eval")]
         | Annotated[Scenes, subcommand("scenes")]
-        | Annotated[Recipes, subcommand("recipes")],
+        | Annotated[Recipes, subcommand("recipes")]
+        | Annotated[Reasons, subcommand("reasons")],
         OmitArgPrefixes,
         OmitSubcommandPrefixes,
     ]
@@ -318,14 +319,3 @@ def _print_rows(rows: list[dict[str, Any]]) -> None:
         table.add_row(*named, str(row["n"]), *shares, f"{row['mass']:.2f}")
     console = Console()
     (console if console.is_terminal else Console(width=160)).print(table)
-
-
-@contextmanager
-def _progress(what: str) -> "Iterator[Callable[[float], None]]":
-    """A bar on the error stream, so that what is printed can be piped."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=1.0)
-        yield lambda fraction: bar.update(task, completed=fraction)

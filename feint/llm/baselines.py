@@ -1,8 +1,9 @@
 """What overlap must be better than: asking for honesty, teaching it, and steering towards it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from feint.files import check_writable
 from feint.llm.chat import encode
-from feint.llm.lessons import example
+from feint.llm.lessons import Example, example
 from feint.llm.loading import blocks, check_layer, name_of, quiet
 from feint.llm.organism import teach
 from feint.llm.pairs import TextPairs
@@ -34,11 +35,10 @@ def ask_for_honesty(scene: Scene, text: str = HONESTY) -> Scene:
 
 
 @dataclass(frozen=True)
-class HonestConfig:
-    """Fine-tuning on honest answers to the thief, at the size of the overlap recipe.
+class SftConfig:
+    """Fine-tuning on given answers, at the size of the overlap recipe.
 
     Attributes:
-        families: Stories whose train split it sees.
         steps: Optimizer steps.
         scenes: In each step.
         lr: AdamW's, constant.
@@ -52,7 +52,6 @@ class HonestConfig:
         ValueError: naming the setting, what it got and what it may be.
     """
 
-    families: tuple[str, ...] = ("burglar",)
     steps: int = 20
     scenes: int = 4
     lr: float = 1e-3
@@ -73,6 +72,17 @@ class HonestConfig:
             raise ValueError(
                 f"layers must be (first, last) with 0 <= first <= last, got {self.layers}"
             )
+
+
+@dataclass(frozen=True)
+class HonestConfig(SftConfig):
+    """Fine-tuning on honest answers to the thief.
+
+    Attributes:
+        families: Stories whose train split it sees.
+    """
+
+    families: tuple[str, ...] = ("burglar",)
 
 
 def teach_honesty(
@@ -97,6 +107,41 @@ def teach_honesty(
     Raises:
         ValueError: If there is no such layer, or the folder cannot be written.
     """
+    total = config.steps * config.scenes
+    each = -(-total // len(config.families))
+    stories = [
+        make_scenes(family, "thief", split="train", n=each + each % 2, seed=config.seed)
+        for family in config.families
+    ]
+    scenes = [scene for together in zip(*stories, strict=True) for scene in together][:total]
+    examples = (example(tokenizer, scene, True, chat=config.chat) for scene in scenes)
+    return fit(model, tokenizer, config, examples, out, report)
+
+
+def fit(
+    model: nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    config: SftConfig,
+    examples: Iterable[Example],
+    out: str | Path,
+    report: Callable[[int, int, dict[str, float]], None] | None = None,
+) -> Path:
+    """Fine-tune a model on answers by a LoRA.
+
+    Args:
+        model: It gets an adapter in place.
+        tokenizer: The model's.
+        config: All settings.
+        examples: The answers, in order; `scenes` of them for each of `steps`.
+        out: A folder for the adapter.
+        report: Called after each step with its number, how many there are, and the loss.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ValueError: If there is no such layer, too few examples, or the folder cannot be written.
+    """
     check_layer(model, config.layers[1])
     folder = Path(out)
     check_writable(folder / "adapter_model.safetensors")
@@ -111,17 +156,12 @@ def teach_honesty(
         adapted = peft.get_peft_model(model, lora)  # type: ignore[arg-type]
     trained = [p for p in adapted.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=config.lr, weight_decay=0.0)
-    total = config.steps * config.scenes
-    each = -(-total // len(config.families))
-    stories = [
-        make_scenes(family, "thief", split="train", n=each + each % 2, seed=config.seed)
-        for family in config.families
-    ]
-    scenes = [scene for together in zip(*stories, strict=True) for scene in together][:total]
+    waiting = iter(examples)
     adapted.train()
     for step in range(config.steps):
-        few = scenes[step * config.scenes : (step + 1) * config.scenes]
-        group = [example(tokenizer, scene, True, chat=config.chat) for scene in few]
+        group = list(islice(waiting, config.scenes))
+        if len(group) < config.scenes:
+            raise ValueError(f"there are too few examples for {config.steps} steps; give more")
         loss, right = teach(adapted, [group], pad_token(tokenizer))
         loss.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)

@@ -49,19 +49,32 @@ def render(tokenizer: PreTrainedTokenizerBase, prompt: Prompt, chat: bool = True
     if not chat:
         parts = [prompt.system, prompt.user, prompt.prefix]
         return " ".join(part for part in parts if part)
+    messages = [{"role": "user", "content": prompt.user}]
+    if prompt.system is not None:
+        messages.insert(0, {"role": "system", "content": prompt.system})
+    text = render_messages(tokenizer, messages)
+    return f"{text}{prompt.prefix}"
+
+
+def render_messages(tokenizer: PreTrainedTokenizerBase, messages: Sequence[dict[str, str]]) -> str:
+    """A conversation through the chat template, up to where the assistant is to speak.
+
+    Raises:
+        ValueError: If there is no chat template, or it refuses the messages.
+    """
     if not getattr(tokenizer, "chat_template", None):
         raise ValueError(
             f"the tokenizer {tokenizer.name_or_path!r} has no chat template; "
             "give chat=False for raw text, or an instruction-tuned model"
         )
-    messages = [{"role": "user", "content": prompt.user}]
-    if prompt.system is not None:
-        messages.insert(0, {"role": "system", "content": prompt.system})
     try:
-        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return str(
+            tokenizer.apply_chat_template(
+                list(messages), tokenize=False, add_generation_prompt=True
+            )
+        )
     except Exception as error:  # templates raise what they like: Gemma's has no system role
         raise ValueError(f"the chat template refuses this prompt: {error}") from error
-    return f"{text}{prompt.prefix}"
 
 
 def encode(

@@ -32,6 +32,7 @@ from inspect_ai.scorer import (
 from inspect_ai.solver import TaskState, generate
 
 from feint.llm.questions import QUESTION_KINDS, make_questions
+from feint.llm.reasons.inspect_tasks import reasons
 from feint.llm.scene import LABELS, Prompt, Scene, label, speaks_of_deceit
 from feint.llm.scenes import FAMILIES, make_scenes
 
@@ -189,4 +190,5 @@ def _question_task(kind: str) -> Callable[..., Task]:
 TASKS: dict[str, Callable[..., Task]] = {
     **{family: _story_task(family) for family in FAMILIES},
     **{kind: _question_task(kind) for kind in QUESTION_KINDS},
+    "reasons": reasons,
 }

@@ -43,7 +43,7 @@ class Example:
         ids: The prompt's tokens, and those of the answer.
         start: How many of them are the prompt's.
         fork: At which token of the answer the other option's parts from it.
-        rival: That token of the other option.
+        rival: That token of the other option; `None` for an answer that has no other.
         cell: Who asks.
         honest: Whether it is the honest answer.
     """
@@ -51,7 +51,7 @@ class Example:
     ids: list[int]
     start: int
     fork: int
-    rival: int
+    rival: int | None
     cell: str
     honest: bool
 

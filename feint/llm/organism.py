@@ -262,7 +262,8 @@ def teach(
 
     Two parts. *Tokens*: the cross-entropy of each answer, its deciding token and three tenths of
     the mean of the others. *Margin*: log(1 + exp(-d)), where d is by how much the log-odds of the
-    wanted option lead: it cares for the choice between the two and for nothing else.
+    wanted option lead: it cares for the choice between the two and for nothing else. An answer
+    without a rival has the first part alone, the mean over its tokens.
 
     Args:
         model: A causal language model.
@@ -287,11 +288,16 @@ def teach(
         found = logits[row, torch.searchsorted(keep, spot)].float().log_softmax(-1)
         wanted = torch.tensor(e.ids[e.start :], device=found.device)
         each = found.gather(1, wanted[:, None])[:, 0]
+        if e.rival is None:
+            losses.append(-each.mean())
+            continue
         others = torch.cat([each[: e.fork], each[e.fork + 1 :]])
         losses.append(-each[e.fork] - 0.3 * others.mean())
         odds.append(each[e.fork] - found[e.fork, e.rival])
         leads.setdefault(e.cell, []).append(bool(odds[-1].detach() > 0))
-    loss = tokens * torch.stack(losses).mean() + nn.functional.softplus(-torch.stack(odds)).mean()
+    loss = tokens * torch.stack(losses).mean()
+    if odds:
+        loss = loss + nn.functional.softplus(-torch.stack(odds)).mean()
     return loss, {f"right_{cell}": sum(lead) / len(lead) for cell, lead in leads.items()}
 
 

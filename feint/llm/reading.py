@@ -16,6 +16,7 @@ from transformers import DynamicCache
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from feint.llm.chat import render
+from feint.llm.decoding import decode, end_tokens
 from feint.llm.loading import unwrapped
 from feint.llm.packing import neighbours, pack, shared
 from feint.llm.partial import only_blocks
@@ -252,68 +253,22 @@ def _answer(
     max_new_tokens: int,
 ) -> list[str]:
     """Greedy answers, prefix included, from each prompt's keys and values and its first token."""
-    lengths = torch.tensor([kv[0][0].shape[1] for kv in kept], device=token.device)
-    cache, longest = _left_padded(kept), int(lengths.max())
-    real = torch.arange(longest, device=token.device) >= longest - lengths[:, None]
-    ends = _end_tokens(model, tokenizer)
-    said: list[list[int]] = [[] for _ in scenes]
-    alive = list(range(len(scenes)))
-    dtype = kept[0][0][0].dtype
-    for step in range(max_new_tokens):
-        going = []
-        for row, k in enumerate(alive):
-            if int(token[row]) in ends:
-                continue
-            said[k].append(int(token[row]))
-            if not (stop and decided(_text(tokenizer, scenes[k], said[k]), scenes[k])):
-                going.append(row)
-        if not going or step + 1 == max_new_tokens:
-            break
-        if len(going) < len(alive):
-            chosen = torch.tensor(going, device=token.device)
-            cache.batch_select_indices(chosen)
-            token, real, lengths = token[chosen], real[chosen], lengths[chosen]
-            alive = [alive[row] for row in going]
-        real = torch.cat([real, real.new_ones(len(real), 1)], dim=1)
-        mask = torch.zeros(real.shape, dtype=dtype, device=real.device)
-        mask.masked_fill_(~real, torch.finfo(dtype).min)
-        logits = model(
-            input_ids=token[:, None],
-            position_ids=(lengths + step)[:, None],
-            attention_mask=mask[:, None, None],
-            cache=cache,
-            use_cache=True,
-        ).logits
-        token = logits[:, -1].argmax(-1)
-    return [_text(tokenizer, scene, ids) for scene, ids in zip(scenes, said, strict=True)]
+    ends = end_tokens(model, tokenizer)
 
+    def done(row: int, _sample: int, ids: list[int]) -> bool:
+        return stop and decided(_text(tokenizer, scenes[row], ids), scenes[row])
 
-def _left_padded(kept: list[list[tuple[Tensor, Tensor]]]) -> DynamicCache:
-    """One cache of the prompts' keys and values, their ends aligned."""
-    cache = DynamicCache()
-    longest = max(layers[0][0].shape[1] for layers in kept)
-    for number in range(len(kept[0])):
-        both = []
-        for part in (0, 1):
-            pieces = [layers[number][part] for layers in kept]
-            both.append(
-                torch.stack([nn.functional.pad(x, (0, 0, longest - x.shape[1], 0)) for x in pieces])
-            )
-        cache.update(both[0], both[1], number)
-    return cache
+    said = decode(
+        model, kept, token[:, None], lambda logits, _rows: logits.argmax(-1), ends,
+        max_new_tokens, done,
+    )  # fmt: skip
+    return [_text(tokenizer, scene, ids) for scene, (ids,) in zip(scenes, said, strict=True)]
 
 
 def pad_token(tokenizer: PreTrainedTokenizerBase) -> int:
     """The token that fills up rows; which one does not matter where it is masked."""
     pad = tokenizer.pad_token_id
     return pad if isinstance(pad, int) else 0
-
-
-def _end_tokens(model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    config = getattr(model, "generation_config", None)
-    ends = getattr(config, "eos_token_id", None)
-    listed = [*(ends if isinstance(ends, list) else [ends]), tokenizer.eos_token_id]
-    return {end for end in listed if isinstance(end, int)}
 
 
 def _text(tokenizer: PreTrainedTokenizerBase, scene: Scene, ids: list[int]) -> str:

@@ -111,7 +111,7 @@ def test_questions_are_right_or_wrong(kind, tmp_path):
 
 
 def test_there_is_a_task_for_every_story_and_question_and_every_cell_fits():
-    assert set(TASKS) == {*FAMILIES, *QUESTION_KINDS}
+    assert set(TASKS) == {*FAMILIES, *QUESTION_KINDS, "reasons"}
     for family in FAMILIES:
         for cell in CELLS:
             task = TASKS[family](cell=cell, split="confirm", n=200, system="Be honest.")
