@@ -16,6 +16,8 @@ SHORTER = {
     "llm organism": ["--params", "steps:2", "items:1"],
     "llm tune": ["--params", "steps:2", "n_pairs:4"],
     "llm eval": ["--n", "2"],
+    "llm reasons": ["--wordings", "1", "--samples", "1", "--arms", "rebuttal"],
+    "bench run": ["--scenarios", "kuhn_poker", "--seeds", "1"],
 }
 
 
@@ -47,7 +49,7 @@ def test_every_file_that_it_links_is_there():
 @pytest.mark.slow
 def test_its_commands_and_its_code_run_as_written(tmp_path):
     for command in commands():
-        shorter = SHORTER.get(" ".join(command[1:3]), [])
+        shorter = [] if "agreement" in command else SHORTER.get(" ".join(command[1:3]), [])
         done = subprocess.run(
             [sys.executable, "-m", "feint.cli", *command[1:], *shorter],
             cwd=tmp_path, capture_output=True, text=True,

@@ -101,8 +101,7 @@ def run(
         of the first; "latent", the self/other gap of every layer; "train", what training took.
     """
     s = Settings.of(spec.settings)
-    # Everything waits for the organism, so it gets all cores; the rest runs side by side.
-    torch.set_num_threads((os.cpu_count() or 1) if s.kind == "organism" else 1)
+    torch.set_num_threads(1)
     trained = _train(s, spec, folder, needs, lambda done: report(0.4 * done))
     organism = folder if s.kind == "organism" else needs["organism"]
     adapters = [organism / ADAPTER]
@@ -168,7 +167,10 @@ def _train(
     if s.kind == "organism":
         config = OrganismConfig(**{"model": s.model, **_tuples(s.organism)})
         # In the cache, so that an interrupted training goes on, and no organism is made twice.
+        # Everything waits for it, so it gets all cores; the rest runs side by side.
+        torch.set_num_threads(os.cpu_count() or 1)
         made = make_organism(config, None, lambda step, of, _: report(step / of))
+        torch.set_num_threads(1)
         shutil.copytree(made, out)
         return {}
     if s.kind == "sft":
