@@ -237,10 +237,11 @@ class SOOTrainer(Trainer):
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if checkpoint is not None:
             read_optimizer(Path(checkpoint), self.optimizer)
+            schedule: Any = self.lr_scheduler
             with warnings.catch_warnings():  # the optimizer's steps were in another process
                 warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
                 for _ in range(self.state.global_step):
-                    self.lr_scheduler.step()
+                    schedule.step()
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
         if checkpoint is not None:
