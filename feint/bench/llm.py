@@ -9,13 +9,14 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from feint.bench.llm_report import section, show
+from feint.bench.settings import check_settings
 from feint.bench.suite import RunSpec
 from feint.llm.baselines import (
     HonestConfig,
@@ -80,13 +81,7 @@ class Settings:
         Raises:
             ValueError: for unknown or missing keys and an unknown kind.
         """
-        known = {f.name for f in fields(cls)}
-        if unknown := sorted(settings.keys() - known):
-            raise ValueError(f"unknown settings {unknown}; there are: {', '.join(sorted(known))}")
-        if settings.get("kind") not in KINDS:
-            raise ValueError(
-                f"kind must be one of {', '.join(KINDS)}; got {settings.get('kind')!r}"
-            )
+        check_settings(cls, settings, KINDS)
         return cls(**{**settings, "evaluation": tuple(settings.get("evaluation", ()))})
 
 

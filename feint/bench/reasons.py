@@ -7,13 +7,14 @@ runs begin; theirs goes on top of it. Transcripts are in the run's folder.
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from feint.bench.reasons_suite import show
+from feint.bench.settings import check_settings
 from feint.bench.suite import RunSpec
 from feint.llm.baselines import SftConfig
 from feint.llm.capability import capability
@@ -61,13 +62,7 @@ class Settings:
         Raises:
             ValueError: For unknown keys and an unknown kind.
         """
-        known = {f.name for f in fields(cls)}
-        if unknown := sorted(settings.keys() - known):
-            raise ValueError(f"unknown settings {unknown}; there are: {', '.join(sorted(known))}")
-        if settings.get("kind") not in KINDS:
-            raise ValueError(
-                f"kind must be one of {', '.join(KINDS)}; got {settings.get('kind')!r}"
-            )
+        check_settings(cls, settings, KINDS)
         return cls(**settings)
 
 

@@ -1,5 +1,6 @@
 """What a run of an RL suite is told; in a module of its own, since reading it needs no torch."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -78,15 +79,10 @@ class Settings:
         finetune = settings.pop("finetune", {})
         if settings.get("kind") == "finetune":
             settings = merge(settings, finetune)
-        known = {f.name for f in fields(cls)}
-        unknown = sorted(settings.keys() - known)
-        if unknown:
-            raise ValueError(f"unknown settings {unknown}; there are: {', '.join(sorted(known))}")
         missing = sorted({"id", "kind", "deception", "task"} - settings.keys())
         if missing:
             raise ValueError(f"settings lack {missing}")
-        if settings["kind"] not in _KINDS:
-            raise ValueError(f"kind must be one of {', '.join(_KINDS)}; got {settings['kind']!r}")
+        check_settings(cls, settings, _KINDS)
         if settings["kind"] != "train" and "start" not in settings:
             raise ValueError(f"kind={settings['kind']!r} needs start, the arm to begin with")
         if settings.get("dose_factor", 1.0) != 1.0 and "dose_from" not in settings:
@@ -104,3 +100,16 @@ class Settings:
     def trained_by(self) -> str:
         """Name of the algorithm."""
         return f"soo{self.algorithm}" if self.soo else self.algorithm
+
+
+def check_settings(wanted: type, settings: Mapping[str, Any], kinds: Collection[str]) -> None:
+    """Refuse keys that the dataclass `wanted` lacks, and a `kind` that is not among `kinds`.
+
+    Raises:
+        ValueError: naming what there is.
+    """
+    known = {f.name for f in fields(wanted)}
+    if unknown := sorted(settings.keys() - known):
+        raise ValueError(f"unknown settings {unknown}; there are: {', '.join(sorted(known))}")
+    if settings.get("kind") not in kinds:
+        raise ValueError(f"kind must be one of {', '.join(kinds)}; got {settings.get('kind')!r}")

@@ -3,14 +3,13 @@
 from typing import Any
 
 import pytest
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from feint.bench import Suite, run_suite
 from feint.bench.llm import Settings
 from feint.bench.llm_report import as_markdown, write_report
 from feint.bench.llm_tables import claims, sheet
 
-from .tiny import byte_tokenizer
+from .tiny import saved_model
 
 ASKED: dict[str, Any] = {"split": "dev", "details": False}
 CHOICE: dict[str, Any] = {**ASKED, "generate": False}
@@ -62,16 +61,7 @@ TABLE: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """Every kind of run, done once."""
-    model = tmp_path_factory.mktemp("model")
-    config = LlamaConfig(
-        vocab_size=260, hidden_size=16, intermediate_size=24, num_hidden_layers=4,
-        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=2048,
-        bos_token_id=1, eos_token_id=2, pad_token_id=0,
-    )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(model)
-    tokenizer = byte_tokenizer()
-    tokenizer.model_max_length = 2048
-    tokenizer.save_pretrained(model)
+    model = saved_model(tmp_path_factory.mktemp("model"), 2048)
     monkeypatch = pytest.MonkeyPatch()
     monkeypatch.setenv("FEINT_CACHE", str(tmp_path_factory.mktemp("cache")))
     table = {**TABLE, "defaults": {**TABLE["defaults"], "model": str(model)}}

@@ -1,5 +1,6 @@
 """Tiny real language models with random weights, and a tokenizer of bytes."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -71,3 +72,17 @@ def byte_tokenizer(chat: bool = True) -> PreTrainedTokenizerFast:
     if chat:
         fast.chat_template = CHAT
     return fast
+
+
+def saved_model(folder: Path, positions: int) -> Path:
+    """A Llama of four layers with its tokenizer, written into `folder`; returns that."""
+    config = LlamaConfig(
+        vocab_size=260, hidden_size=16, intermediate_size=24, num_hidden_layers=4,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=positions,
+        bos_token_id=1, eos_token_id=2, pad_token_id=0,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer = byte_tokenizer()
+    tokenizer.model_max_length = positions
+    tokenizer.save_pretrained(folder)
+    return folder

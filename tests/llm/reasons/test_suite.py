@@ -1,7 +1,6 @@
 """The suite of the training arm, on a tiny model with random weights: runs, table, report."""
 
 import pytest
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from feint.bench import Suite, run_suite
 from feint.bench.claims import Claim
@@ -15,22 +14,13 @@ from feint.bench.reasons_suite import (
     write_report,
 )
 
-from ..tiny import byte_tokenizer
+from ..tiny import saved_model
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """Every arm of our own suite, at the smallest size, over two seeds."""
-    model = tmp_path_factory.mktemp("model")
-    config = LlamaConfig(
-        vocab_size=260, hidden_size=16, intermediate_size=24, num_hidden_layers=4,
-        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=4096,
-        bos_token_id=1, eos_token_id=2, pad_token_id=0,
-    )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(model)
-    tokenizer = byte_tokenizer()
-    tokenizer.model_max_length = 4096
-    tokenizer.save_pretrained(model)
+    model = saved_model(tmp_path_factory.mktemp("model"), 4096)
     monkeypatch = pytest.MonkeyPatch()
     monkeypatch.setenv("FEINT_CACHE", str(tmp_path_factory.mktemp("cache")))
     table = Suite.load("reasons").with_seeds([1, 2]).to_dict()
