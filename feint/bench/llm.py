@@ -28,7 +28,7 @@ from feint.llm.baselines import (
 from feint.llm.capability import capability
 from feint.llm.evaluate import EvalConfig, evaluate
 from feint.llm.latent import latent_overlap
-from feint.llm.loading import load
+from feint.llm.loading import fast_products, load
 from feint.llm.organism import OrganismConfig, make_organism
 from feint.llm.pairs import make_pairs
 from feint.llm.prefix import PrefixStates
@@ -97,6 +97,7 @@ def run(
     """
     s = Settings.of(spec.settings)
     torch.set_num_threads(1)
+    fast_products()
     trained = _train(s, spec, folder, needs, lambda done: report(0.4 * done))
     organism = folder if s.kind == "organism" else needs["organism"]
     adapters = [organism / ADAPTER]

@@ -18,7 +18,7 @@ from feint.bench.settings import check_settings
 from feint.bench.suite import RunSpec
 from feint.llm.baselines import SftConfig
 from feint.llm.capability import capability
-from feint.llm.loading import load
+from feint.llm.loading import fast_products, load
 from feint.llm.organism import OrganismConfig, make_organism
 from feint.llm.reasons.declines import TARGETS, TINY, EvalSize, examine, train
 from feint.llm.recipes import RECIPES
@@ -76,6 +76,7 @@ def run(
         training took.
     """
     s = Settings.of(spec.settings)
+    fast_products()
     # Everything waits for the organism, so it gets all cores; the rest runs side by side.
     torch.set_num_threads((os.cpu_count() or 1) if s.kind == "base" else 1)
     trained = _train(s, spec, folder, needs, lambda done: report(0.3 * done))

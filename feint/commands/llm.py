@@ -59,8 +59,10 @@ class Organism:
 
     def run(self) -> int:
         """Train, or go on with what an interrupted run left."""
+        from feint.llm.loading import fast_products
         from feint.llm.organism import OrganismConfig, make_organism
 
+        fast_products()
         config = OrganismConfig(
             model=self.model, seed=self.seed, **parse_pairs("params", self.params)
         )
@@ -110,9 +112,10 @@ class Tune:
 
     def run(self) -> int:
         """Tune and save."""
-        from feint.llm.loading import load
+        from feint.llm.loading import fast_products, load
         from feint.llm.tune import tune
 
+        fast_products()
         model, config = self._settings()
         loaded, tokenizer = load(
             model, dtype=config.dtype, adapter=self.adapter, load_in_4bit=config.load_in_4bit
@@ -187,8 +190,9 @@ class Ask:
 
         from feint.files import check_writable, write_atomically
         from feint.llm.evaluate import EvalConfig, evaluate
-        from feint.llm.loading import load
+        from feint.llm.loading import fast_products, load
 
+        fast_products()
         if self.out is not None:
             check_writable(self.out)
         settings = {

@@ -1,1 +1,1 @@
-"""Overlap fine-tuning of transformers, on the same loss; nothing is here before version 0.2."""
+"""Language models: scenes, liars, overlap fine-tuning on the agents' loss, and evaluation."""
