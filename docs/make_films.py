@@ -31,7 +31,7 @@ from feint.metrics import summary
 AGENTS = Path(__file__).resolve().parent.parent / "runs" / "films"
 CARD = FOLDER.parent / "model_card_example.md"
 ALGORITHMS = {"LiarsDice": "ppo_mask"}  #: `feint train --algo`, where it is not ppo
-TITLES = ("scripted liar", "scripted honest agent", "trained agent")
+TITLES: tuple[str, ...] = ("scripted liar", "scripted honest agent", "trained agent")
 EPISODES = 1000  #: held-out ones, for the rates
 SEED = 1_000_000_000  #: of the first of them; the films show these, from the first on
 FRAMES = 36  #: a film has episodes until they have so many frames
