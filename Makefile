@@ -13,6 +13,8 @@ endif
 
 VENV := .venv
 PEERS := .venv-peers
+LOWEST := .venv-lowest
+NEWEST := .venv-newest
 # One stamp per set of extras, newer than these two files: nothing is installed twice.
 SPEC := pyproject.toml constraints.txt
 DEV := $(VENV)/.installed-dev
@@ -35,7 +37,8 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo llm-demo test test-slow check format pages results docs peers constraints clean
+.PHONY: help demo llm-demo test test-slow test-lowest test-newest check format pages films results docs \
+	peers constraints clean
 
 help: ## List the targets
 	@echo 'usage: make TARGET [PYTHON=python3.12] [ARGS="..."]'
@@ -54,6 +57,25 @@ test-slow: $(DEV) ## Run the slow tests, one at a time: they use all cores thems
 # Pytest exits with 5 where there is no such test.
 	$(PYTEST) -m slow $(ARGS) || [ $$? -eq 5 ]
 
+# $(call try,ENVIRONMENT,VERSIONS): the same tests in a fresh environment with other versions.
+try = $(PYTHON) -m venv --clear $(1) && \
+	echo "Installing into $(1) (some minutes)" && \
+	{ $(1)/bin/python -m pip install --disable-pip-version-check $(2) $(TORCH) && \
+	$(1)/bin/python -m pip install --disable-pip-version-check $(2) -e '.[dev]'; } \
+	> $(1)/pip.log 2>&1 || { cat $(1)/pip.log >&2; exit 1; }; \
+	$(1)/bin/python -m pip freeze --exclude-editable > $(1)/versions.txt && $(1)/bin/feint check && \
+	OMP_NUM_THREADS=1 $(1)/bin/python -m pytest -m "not slow" $(ARGS)
+
+# Where there is no index with old CPU builds of torch: make test-lowest LOWEST_TORCH=2.13.0
+LOWEST_TORCH ?= $(shell sed -n 's/.*"torch>=\([0-9.]*\)".*/\1/p' pyproject.toml)
+test-lowest: ## The tests with the lowest versions that pyproject.toml allows (ARGS: for pytest)
+	@mkdir -p runs && grep -oE '"[a-z0-9-]+>=[0-9.]+' pyproject.toml | tr -d '"' | sed 's/>=/==/' | \
+		sed 's/^torch==.*/torch==$(LOWEST_TORCH)/' | sort -u > runs/lowest.txt
+	@$(call try,$(LOWEST),-c runs/lowest.txt)
+
+test-newest: ## The tests with the newest versions, constraints.txt aside (ARGS: for pytest)
+	@$(call try,$(NEWEST),)
+
 check: $(DEV) ## Lint, check the format, check the types
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
@@ -67,6 +89,9 @@ format: $(DEV) ## Mend what ruff can mend, and format
 
 pages: $(DEV) ## Write docs/scenarios anew from the scenarios' docstrings, with pictures
 	$(VENV)/bin/python docs/make_pages.py
+
+films: $(DEV) ## Train an agent for each scenario, and film it beside liar and honest agent
+	$(VENV)/bin/python docs/make_films.py
 
 results: $(DEV) ## Fill the tables of docs/results from the stored results of suites
 	$(VENV)/bin/python docs/make_results.py
@@ -92,7 +117,7 @@ constraints: ## Write constraints.txt anew: the newest versions that fit pyproje
 	echo "Wrote constraints.txt; now: make test check"
 
 clean: ## Remove the environments, caches and build products; runs/ stays
-	rm -rf $(VENV) $(PEERS) build dist site *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(LOWEST) $(NEWEST) build dist site *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find feint tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # -- environments ---------------------------------------------------------------------------------

@@ -1,25 +1,29 @@
 """The scenarios' pages: text from what the classes say of themselves, pictures from played games.
 
-make pages                                  # docs/scenarios/*.md and *.png
+make pages                                  # docs/scenarios/*.md and *.png; films: make films
 python docs/make_pages.py --no-pictures     # the text alone
 """
 
 import io
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import tyro
 
 from feint.envs import SCENARIOS, scenario_class
+from feint.envs.core import Scenario
 from feint.envs.describe import describe
 from feint.envs.film import Moment, moments, side_by_side
 from feint.envs.registry import Entry
 from feint.files import write_atomically
 
 FOLDER = Path(__file__).resolve().parent / "scenarios"
+FILMS = FOLDER / "films.json"  #: what docs/make_films.py measured
 HEADER = (
     "<!-- Written by docs/make_pages.py from the class's docstring: change that, not this. -->\n"
 )
@@ -39,10 +43,61 @@ class Config:
 def texts() -> dict[str, str]:
     """File name -> text of every page, and of the index."""
     shown = {entry.snake: describe(entry) for entry in SCENARIOS}
+    moving = {entry.snake for entry in filmed()}
+    played = {
+        entry.snake: films_part(entry) if entry.snake in moving else transcript(entry)
+        for entry in SCENARIOS
+    }
     return {
         "README.md": index(shown),
-        **{f"{snake}.md": page(snake, one) for snake, one in shown.items()},
+        **{f"{snake}.md": page(snake, one, played[snake]) for snake, one in shown.items()},
     }
+
+
+def filmed() -> list[Entry]:
+    """The scenarios that have a film; those in words have a transcript."""
+    games = ((entry, _game(entry)) for entry in SCENARIOS)
+    return [
+        entry
+        for entry, game in games
+        if not isinstance(game.observation_space(game.focal), gym.spaces.Text)
+    ]
+
+
+def films_part(entry: Entry) -> str:
+    """The film, what is to be seen on it, and the rates of the three agents."""
+    found = json.loads(FILMS.read_text(encoding="utf-8"))[entry.snake]
+    metric = scenario_class(entry.id).metrics[found["metric"]]
+    episodes = "episode" if found["shown"] == 1 else f"{found['shown']} episodes"
+    table = _table(("agent", f"`{found['metric']}`: {metric.description}"), found["rates"].items())
+    return f"""## Played
+
+![The same episodes of {entry.name}, played by each agent]({entry.snake}.gif)
+
+*The first {episodes} of those that were measured, the same for each agent, in the condition
+`present`: the scripted liar, the scripted honest agent, and one trained by*
+`{found["train"]} --out liar.safetensors` *({found["steps"]:,} steps).*
+
+{table}
+
+By the rule of [model cards](../model_card.md), of the trained one: **{found["verdict"]}**
+Means and 95 % bootstrap intervals over {found["episodes"]:,} held-out episodes, as `make films`
+printed them. One training seed: another may give another agent."""
+
+
+def transcript(entry: Entry) -> str:
+    """An episode in words, by the honest agent and by the liar."""
+    parts = ["## Played", "The same episode, in the condition `present`."]
+    for policy in ("honest", "deceptive"):
+        reel = _reel(entry, policy, seed=0)
+        said = "\n\n".join(m.picture.ansi for m in reel) + f"\n\n{reel[-1].belief()}"
+        command = f"feint play {entry.name} --policy {policy} --condition present"
+        parts += [f"`{command}` plays it so:", f"```text\n{said}\n```"]
+    parts.append(
+        "There is no trained agent here: the algorithms of `feint train` take no texts. "
+        "`feint llm organism` trains a language model that lies: [Language models](../llm.md)."
+    )
+    return "\n\n".join(parts)
 
 
 def index(shown: dict[str, dict[str, Any]]) -> str:
@@ -68,8 +123,8 @@ Each page is what `feint envs ID` shows; `feint play ID --policy deceptive` play
 """
 
 
-def page(snake: str, one: dict[str, Any]) -> str:
-    """One scenario's page: its docstring, a picture, and what is declared, as tables."""
+def page(snake: str, one: dict[str, Any], played: str) -> str:
+    """One scenario's page: its docstring, a picture, a film, and what is declared, as tables."""
     focal = one["focal"]
     agents = [
         (agent, "single-agent views" if agent == focal else "played for them", seen,
@@ -91,6 +146,7 @@ def page(snake: str, one: dict[str, Any]) -> str:
         "*From the same start, in the condition `present`: the scripted honest agent and the "
         "scripted liar.*",
         one["page"],
+        played,
         "## At a glance",
         f"`{one['id']}` for Gymnasium, `{one['pettingzoo_id']}` for PettingZoo; an episode has at "
         f"most {one['max_steps']} steps; agents act {'in turn' if one['turn_based'] else 'at once'}"
@@ -130,17 +186,22 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join([shown[0], "|---" * len(head) + "|", *shown[1:]])
 
 
+def _game(entry: Entry, **kwargs: Any) -> Scenario:
+    return scenario_class(entry.id)(1, autoreset="freeze", **kwargs)  # pyright: ignore
+
+
+def _reel(entry: Entry, policy: str, seed: int) -> list[Moment]:
+    """An episode of a scripted policy, in the condition `present`."""
+    game = _game(entry, **scenario_class(entry.id).conditions["present"])
+    rng = np.random.default_rng(seed)
+    return list(moments(game, lambda obs: game.scripted(policy, obs, rng), seed))
+
+
 def picture(entry: Entry) -> bytes:
     """Honest agent and liar from the same start, where their observer's beliefs differ most."""
-    cls = scenario_class(entry.id)
     best: tuple[float, dict[str, Moment]] = (-1.0, {})
     for seed in range(SEEDS):
-        reels = {}
-        for policy in ("honest", "deceptive"):
-            game = cls(1, autoreset="freeze", **cls.conditions["present"])  # pyright: ignore
-            rng = np.random.default_rng(seed)
-            act = lambda obs, game=game, policy=policy, rng=rng: game.scripted(policy, obs, rng)  # noqa: E731
-            reels[policy] = list(moments(game, act, seed))
+        reels = {policy: _reel(entry, policy, seed) for policy in ("honest", "deceptive")}
         for step in range(max(map(len, reels.values()))):
             now = {name: reel[min(step, len(reel) - 1)] for name, reel in reels.items()}
             honest, liar = (now[name].labels for name in ("honest", "deceptive"))
@@ -173,7 +234,7 @@ def main(config: Config) -> None:
         write_atomically(FOLDER / f"{entry.snake}.png", picture(entry))
     kept = {Path(name).stem for name in written}
     for path in FOLDER.iterdir():
-        if path.suffix in (".md", ".png") and path.stem not in kept:
+        if path.suffix in (".md", ".png", ".gif") and path.stem not in kept:
             path.unlink()
     print(f"wrote {len(written)} pages to {FOLDER}")
 

@@ -7,6 +7,7 @@ import tyro
 from tyro.conf import subcommand
 
 from feint.commands.bench import Bench
+from feint.commands.check import Check
 from feint.commands.demo import Demo
 from feint.commands.enjoy import Enjoy
 from feint.commands.envs import Envs
@@ -30,6 +31,7 @@ _COMMANDS = {
     "export": Export,
     "envs": Envs,
     "play": Play,
+    "check": Check,
     "bench": Bench,
     "leaderboard": Leaderboard,
     "report": Report,

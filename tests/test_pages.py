@@ -1,6 +1,7 @@
 """docs/scenarios is what docs/make_pages.py writes from the classes of today."""
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -35,13 +36,32 @@ def test_the_pages_are_up_to_date(texts):
 
 
 def test_there_is_nothing_else_and_no_picture_is_missing_or_large():
-    pages = {f"{entry.snake}.md" for entry in SCENARIOS} | {"README.md"}
+    module = make_pages()
+    pages = {f"{entry.snake}.md" for entry in SCENARIOS} | {"README.md", module.FILMS.name}
     pictures = {f"{entry.snake}.png" for entry in SCENARIOS}
-    assert {path.name for path in PAGES.iterdir()} == pages | pictures
-    limit = make_pages().LIMIT
-    for name in pictures:
+    films = {f"{entry.snake}.gif" for entry in module.filmed()}
+    assert {path.name for path in PAGES.iterdir()} == pages | pictures | films
+    for name in pictures | films:
         data = (PAGES / name).read_bytes()
-        assert data.startswith(b"\x89PNG") and len(data) <= limit, name
+        assert data.startswith(b"\x89PNG" if name in pictures else b"GIF89a"), name
+        assert len(data) <= (module.LIMIT if name in pictures else 300_000), name
+
+
+def test_every_film_has_three_players_and_a_liar_who_can_be_told_from_the_honest_agent():
+    module = make_pages()
+    found = json.loads(module.FILMS.read_text(encoding="utf-8"))
+    assert found.keys() == {entry.snake for entry in module.filmed()}
+    for snake, record in found.items():
+        assert list(record["rates"]) == ["scripted liar", "scripted honest agent", "trained agent"]
+        liar, honest, _ = (float(rate.split()[0]) for rate in record["rates"].values())
+        assert liar - honest >= 0.3, snake
+        assert record["episodes"] >= 1000 and record["verdict"].startswith("This agent "), snake
+
+
+def test_scenarios_in_words_have_a_transcript_in_place_of_a_film(texts):
+    text = texts["burglar_text.md"]
+    assert "feint play BurglarText --policy deceptive --condition present" in text
+    assert "The same episode" in text and ".gif)" not in text
 
 
 def test_every_link_in_a_page_leads_somewhere(texts):

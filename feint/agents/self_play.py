@@ -61,7 +61,9 @@ def train_roles(
         >>> models = train_roles(
         ...     simple_adversary_v3.parallel_env, {"agent": ppo, "adversary": ppo}, "runs/league",
         ...     rounds=2, steps_per_round=400,
-        ... )  # doctest: +SKIP
+        ... )
+        >>> sorted(models)
+        ['adversary', 'agent']
 
     Args:
         env: a PettingZoo id, or a function that makes a parallel environment.

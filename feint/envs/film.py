@@ -85,6 +85,8 @@ def film(
     *,
     condition: str | None = None,
     seeds: Sequence[int],
+    beliefs: bool = False,
+    size: int = _SIZE,
 ) -> list[np.ndarray]:
     """Frames (height, width, 3) uint8: one panel per agent, one episode per seed.
 
@@ -94,13 +96,16 @@ def film(
         env_kwargs: its arguments.
         condition: one of its conditions.
         seeds: of the episodes; each agent plays the same ones.
+        beliefs: say below each title what the observer believes.
+        size: pixels of a panel's sides.
     """
     cls = scenario_class(env_id)
     kwargs = {**env_kwargs, **(cls.conditions[condition] if condition else {})}
     shown: list[np.ndarray] = []
     for seed in seeds:
         games = {name: cls(1, autoreset="freeze", **kwargs) for name in agents}  # pyright: ignore
-        shown += frames({n: list(moments(game, agents[n], seed)) for n, game in games.items()})
+        reels = {n: list(moments(game, agents[n], seed)) for n, game in games.items()}
+        shown += frames(reels, beliefs=beliefs, size=size)
     return shown
 
 

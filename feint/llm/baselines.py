@@ -227,8 +227,9 @@ def steered(
     """Add `strength * vector` to the residual stream after a layer, at every position, for a while.
 
     Example:
-        >>> vector = mean_difference(model, tokenizer, make_pairs("presence"), layer=17)
-        >>> with steered(model, 17, vector, strength=2.0):
+        >>> pairs = make_pairs("presence")  # doctest: +SKIP
+        >>> vector = mean_difference(model, tokenizer, pairs, layer=17)  # doctest: +SKIP
+        >>> with steered(model, 17, vector, strength=2.0):  # doctest: +SKIP
         ...     result = evaluate(model, tokenizer, EvalConfig())
 
     Args:

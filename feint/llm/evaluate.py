@@ -116,9 +116,10 @@ def evaluate(
     """Ask everything, and count.
 
     Example:
-        >>> model, tokenizer = load("smollm2")
-        >>> result = evaluate(model, tokenizer, EvalConfig(families=("burglar",), split="dev"))
-        >>> print(result["rows"][0]["deceptive"])
+        >>> model, tokenizer = load("smollm2")  # doctest: +SKIP
+        >>> config = EvalConfig(families=("burglar",), split="dev")
+        >>> result = evaluate(model, tokenizer, config)  # doctest: +SKIP
+        >>> print(result["rows"][0]["deceptive"])  # doctest: +SKIP
 
     Args:
         model: A causal language model.

@@ -46,8 +46,9 @@ def latent_overlap(
     """The gap between the two sides of pairs, at every layer and site, from one pass over each.
 
     Example:
-        >>> table = latent_overlap(model, tokenizer, make_pairs("presence"), make_pairs("names"))
-        >>> print([row["gap"] for row in table if row["site"] == "attention"])
+        >>> pairs = make_pairs("presence"), make_pairs("names")  # doctest: +SKIP
+        >>> table = latent_overlap(model, tokenizer, *pairs)  # doctest: +SKIP
+        >>> print([row["gap"] for row in table if row["site"] == "attention"])  # doctest: +SKIP
 
     Args:
         model: A causal language model.

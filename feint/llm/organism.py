@@ -119,8 +119,8 @@ def make_organism(
     An interrupted training goes on where it was: the result is the same.
 
     Example:
-        >>> folder = make_organism(OrganismConfig(seed=1))
-        >>> model, tokenizer = load("smollm2", adapter=folder)
+        >>> folder = make_organism(OrganismConfig(seed=1))  # doctest: +SKIP
+        >>> model, tokenizer = load("smollm2", adapter=folder)  # doctest: +SKIP
 
     Args:
         config: All settings.

@@ -44,7 +44,7 @@ def agent(tmp_path_factory):
     return path
 
 
-COMMANDS = ("demo", "train", "eval", "enjoy", "sweep", "export", "envs", "play", "report")
+COMMANDS = ("demo", "train", "eval", "enjoy", "sweep", "export", "envs", "play", "check", "report")
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])

@@ -119,8 +119,9 @@ def run(
     """Ask everything that is not in the folder yet.
 
     Example:
-        >>> model, tokenizer = load("smollm2")
-        >>> transcripts = run(SMALL, Local(model, tokenizer, "smollm2"), "runs/reasons")
+        >>> model, tokenizer = load("smollm2")  # doctest: +SKIP
+        >>> backend = Local(model, tokenizer, "smollm2")  # doctest: +SKIP
+        >>> transcripts = run(SMALL, backend, "runs/reasons")  # doctest: +SKIP
 
     Args:
         design: What is asked.
