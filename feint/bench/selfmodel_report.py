@@ -65,7 +65,7 @@ class Row:
         if self.arm == "self_model":
             return "baseline" if self.weight == 0 else ARMS[self.arm]
         if self.arm == "weight_decay":
-            return f"{ARMS[self.arm]} ({self.runs[0].decay:.2g})"
+            return f"{ARMS[self.arm]} ({np.mean([run.decay for run in self.runs]):.2g})"
         return ARMS[self.arm]
 
     def interval(self, measure: Measure) -> Interval | None:
@@ -184,6 +184,18 @@ def _ends(x: Interval) -> str:
     return f"[{x.low:+.3g}, {x.high:+.3g}]"
 
 
+def show(study: Study, made: Sequence[Row], out: Path | None, in_markdown: bool) -> None:
+    """Print the table and what holds, and write the report into `out`, if given."""
+    written = None if out is None else section(study, made).write(out)
+    if in_markdown:
+        print(markdown(study, made))
+    else:
+        console = Console()
+        print_study(study, made, console if console.is_terminal else Console(width=250))
+    if written is not None:
+        print(f"results, plots and the report are in {out}; open {written}")
+
+
 def print_study(study: Study, made: Sequence[Row], console: Console) -> None:
     """The table and what holds, on a terminal."""
     table = Table(title=_title(study), title_justify="left", title_style="bold")
@@ -220,10 +232,19 @@ def notes(study: Study, made: Sequence[Row]) -> list[str]:
         for weight in study.control_weights
         if "weight_decay" in study.controls and (hidden, "weight_decay", weight) not in there
     ]
+    found += [
+        f"H = {row.hidden}, weight {row.weight:g}, {row.title}: {len(row.runs)} of "
+        f"{len(study.seeds)} seeds"
+        for row in made
+        if len(row.runs) < len(study.seeds)
+    ]
     if study.draws != 0:
+        llc, corrected = study.task.llc, study.task.corrected
         found.append(
             "the two LLCs are on different scales (batch / ln batch against n / ln n): compare "
-            "within a column only"
+            f"within a column only; released: {llc.chains} chains of {llc.draws} draws, of which "
+            f"the second half counts; corrected: {corrected.chains} of {corrected.draws} after "
+            f"{corrected.burn_in}"
         )
     if len(study.seeds) < 5:
         found.append(f"{len(study.seeds)} seeds: the intervals are too narrow")
@@ -279,11 +300,6 @@ def _against_weight(made: Sequence[Row], measures: dict[str, Measure]) -> Figure
         axis.set_title(name, fontsize=9)
     legend(figure, *axes)
     return figure
-
-
-def write_study(study: Study, made: Sequence[Row], out: Path) -> Path:
-    """Write plots, `table.md` and `report.html` into `out`; returns the page's path."""
-    return section(study, made).write(out)
 
 
 def section(study: Study, made: Sequence[Row]) -> page.Section:
