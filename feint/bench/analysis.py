@@ -12,7 +12,7 @@ import numpy as np
 
 from feint.bench.claims import Claim, scenario_claims, suite_claims
 from feint.bench.detectors import Detector, detectors
-from feint.bench.results import RunResult
+from feint.bench.results import RunResult, Unfinished
 from feint.bench.settings import Settings
 from feint.bench.suite import Arm, Suite
 from feint.metrics import (
@@ -115,7 +115,7 @@ def analyse(suite: Suite, results: Iterable[RunResult]) -> Study:
     """Summaries of a suite, finished or not, in the suite's order.
 
     Raises:
-        ValueError: if no scenario has both its deceptive and its honest agent.
+        Unfinished: if no scenario has both its deceptive and its honest agent.
     """
     by_place = {(r.scenario, r.arm, r.seed): r for r in results}
     found, unreported = [], {}
@@ -125,8 +125,7 @@ def analyse(suite: Suite, results: Iterable[RunResult]) -> Study:
         except _Unready as error:
             unreported[scenario.key] = str(error)
     if not found:
-        reason = next(iter(unreported.values()))
-        raise ValueError(f"{reason}; run the suite to its end")
+        raise Unfinished(f"{'; '.join(unreported.values())}; run the suite to its end")
     missing = [s.id for s in suite.runs() if (s.scenario, s.arm, s.seed) not in by_place]
     return Study(tuple(found), suite_claims(found), tuple(missing), unreported)
 
@@ -181,9 +180,8 @@ def _scenario(suite: Suite, key: str, by_place: dict) -> ScenarioSummary:
         }
         for arm in arms
     }
-    for name in ("deceptive", "honest"):
-        if not done.get(name):
-            raise _Unready(f"{key}: no finished run of the {name} agent")
+    if lacking := [name for name in ("deceptive", "honest") if not done.get(name)]:
+        raise _Unready(f"{key}: no finished run of the {' agent, nor of the '.join(lacking)} agent")
     settings = Settings.of(next(iter(done["deceptive"].values())).settings)
     cells = {arm: {s: _Cell(r, settings) for s, r in found.items()} for arm, found in done.items()}
     summaries = {arm.key: _arm(arm, cells, settings) for arm in arms if cells[arm.key]}

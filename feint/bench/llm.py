@@ -28,12 +28,13 @@ from feint.llm.baselines import (
 from feint.llm.capability import capability
 from feint.llm.evaluate import EvalConfig, evaluate
 from feint.llm.latent import latent_overlap
-from feint.llm.loading import fast_products, load
+from feint.llm.loading import load
 from feint.llm.organism import OrganismConfig, make_organism
 from feint.llm.pairs import make_pairs
 from feint.llm.prefix import PrefixStates
 from feint.llm.recipes import RECIPES
 from feint.llm.tune import MANIFEST, tune
+from feint.products import fast_products
 
 __all__ = ["Settings", "run", "section", "show"]
 

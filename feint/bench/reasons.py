@@ -18,11 +18,12 @@ from feint.bench.settings import check_settings
 from feint.bench.suite import RunSpec
 from feint.llm.baselines import SftConfig
 from feint.llm.capability import capability
-from feint.llm.loading import fast_products, load
+from feint.llm.loading import load
 from feint.llm.organism import OrganismConfig, make_organism
 from feint.llm.reasons.declines import TARGETS, TINY, EvalSize, examine, train
 from feint.llm.recipes import RECIPES
 from feint.llm.tune import tune
+from feint.products import fast_products
 
 __all__ = ["Settings", "run", "show"]
 

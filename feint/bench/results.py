@@ -24,6 +24,10 @@ _PACKAGES = (
 ).split()
 
 
+class Unfinished(ValueError):
+    """Too little of a suite is finished to report on it."""
+
+
 def check_json(value: Any, where: str) -> None:
     """Refuse what JSON cannot hold.
 

@@ -37,11 +37,11 @@ def _section(path: Path) -> Section:
             results = with_differences(results, path)
         return _of_suite(suite, results, path)
     if (path / "study.json").is_file():
-        from feint.bench import selfmodel
+        from feint.bench import selfmodel_report
         from feint.selfmodel.study import load_study
 
         study, runs = load_study(path)
-        return selfmodel.section(study, selfmodel.rows(runs))
+        return selfmodel_report.section(study, selfmodel_report.rows(runs))
     if (path / "result.json").is_file():
         return plain_report.of_result(RunResult.read(path / "result.json"))
     if not path.exists():

@@ -71,6 +71,8 @@ class BenchRun:
             address = self.ray[0] if self.ray else None
             asked = (self.ray_cpus, self.ray_gpus, self.ray_retries)
             workers, executor = None, RayExecutor(address, workers, *asked)
+        else:
+            check(suite)
         if self.runs is None:
             return run_and_report(suite, out, workers, self.markdown, executor)
         from feint.bench import run_suite
@@ -274,6 +276,20 @@ def part_of(
     return suite.with_seeds(seeds) if seeds else suite
 
 
+def check(suite: "Suite") -> None:
+    """See whether all is here that the suite's runs need, as far as its job can tell.
+
+    Raises:
+        ValueError: if something is not.
+    """
+    suite.check_job()
+    try:
+        job = importlib.import_module(suite.job.partition(":")[0])
+    except ImportError:  # each run says so in its log
+        return
+    getattr(job, "check", lambda _: None)(suite)
+
+
 def default_out(suite: "Suite") -> Path:
     """Where a suite is run if nothing else is said."""
     return Path("runs") / suite.name
@@ -288,18 +304,27 @@ def run_and_report(
 ) -> int:
     """Run what is missing, and report on what is there, even where some runs failed.
 
+    Where a report needs runs that were not asked for, a line says which.
+
     Raises:
         SuiteFailed: as `run_suite`, after the report.
     """
     from feint.bench import SuiteFailed, run_suite
+    from feint.bench.results import Unfinished
+
+    def tell(finished: int) -> None:
+        try:
+            report(suite, out, markdown)
+        except Unfinished as lacking:
+            print(f"{finished} runs are finished in {out}; no report yet: {lacking}")
 
     try:
-        run_suite(suite, out, workers=workers, executor=executor)
+        results = run_suite(suite, out, workers=workers, executor=executor)
     except SuiteFailed as failed:
         if failed.results:
-            report(suite, out, markdown)
+            tell(len(failed.results))
         raise
-    report(suite, out, markdown)
+    tell(len(results))
     return 0
 
 

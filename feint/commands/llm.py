@@ -59,8 +59,8 @@ class Organism:
 
     def run(self) -> int:
         """Train, or go on with what an interrupted run left."""
-        from feint.llm.loading import fast_products
         from feint.llm.organism import OrganismConfig, make_organism
+        from feint.products import fast_products
 
         fast_products()
         config = OrganismConfig(
@@ -112,8 +112,9 @@ class Tune:
 
     def run(self) -> int:
         """Tune and save."""
-        from feint.llm.loading import fast_products, load
+        from feint.llm.loading import load
         from feint.llm.tune import tune
+        from feint.products import fast_products
 
         fast_products()
         model, config = self._settings()
@@ -190,7 +191,8 @@ class Ask:
 
         from feint.files import check_writable, write_atomically
         from feint.llm.evaluate import EvalConfig, evaluate
-        from feint.llm.loading import fast_products, load
+        from feint.llm.loading import load
+        from feint.products import fast_products
 
         fast_products()
         if self.out is not None:

@@ -275,8 +275,9 @@ def backend_of(
         if adapter:
             raise ValueError("--adapter and --url exclude each other: the server holds the model")
         return Endpoint(url, model, workers=workers)
-    from feint.llm.loading import fast_products, load
+    from feint.llm.loading import load
     from feint.llm.reasons.backend import Local
+    from feint.products import fast_products
 
     fast_products()
     loaded, tokenizer = load(model, adapter=adapter)

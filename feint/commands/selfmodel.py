@@ -53,9 +53,10 @@ class Run:
         from rich.console import Console
         from rich.progress import Progress
 
-        from feint.bench import selfmodel as report
+        from feint.bench import selfmodel_report as report
         from feint.envs.validation import check_int
         from feint.files import check_writable, sole_owner
+        from feint.products import fast_products
         from feint.selfmodel import modules
         from feint.selfmodel.data import load
         from feint.selfmodel.study import CONTROLS, Study, run_study
@@ -84,6 +85,7 @@ class Run:
         out = self.out or Path("runs/selfmodel") / self.data
         check_writable(out / "report.html")
         data = load(self.data, self.data_dir)
+        fast_products()
         if made.net == "mlp" and data.x[0].numel() * max(study.hidden) < 1e5:
             torch.set_num_threads(1)  # so small that threads would wait for one another
         errors = Console(stderr=True)
@@ -95,15 +97,7 @@ class Run:
                 out,
                 lambda what, done, of: bar.update(line, description=what, completed=done, total=of),
             )
-        found = report.rows(runs)
-        page = report.write_study(study, found, out)
-        if self.markdown:
-            print(report.markdown(study, found))
-        else:
-            console = Console()
-            console = console if console.is_terminal else Console(width=250)
-            report.print_study(study, found, console)
-        print(f"results, plots and the report are in {out}; open {page}")
+        report.show(study, report.rows(runs), out, self.markdown)
         return 0
 
 

@@ -151,17 +151,6 @@ def cache_folder() -> Path:
     return Path(os.environ.get("FEINT_CACHE") or Path.home() / ".cache" / "feint")
 
 
-def fast_products() -> None:
-    """Let this process take oneDNN for products of float32 matrices on a CPU.
-
-    It is twice as fast as MKL on an AMD EPYC with AVX-512, and as exact: torch's precision "medium"
-    allows products in bfloat16, summed in float32, which oneDNN takes only where the processor has
-    units for them (AMX). On a GPU nothing changes.
-    """
-    if not torch.cuda.is_available():
-        torch.set_float32_matmul_precision("medium")
-
-
 def smollm2_folder() -> Path:
     """The folder of SmolLM2-135M-Instruct in safetensors; made by the first call (30 s, 540 MB).
 

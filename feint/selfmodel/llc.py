@@ -98,20 +98,22 @@ def sample(start: Sequence[Tensor], losses: Losses, batches: Iterable, settings:
     chains = settings.chains
     origin = [p.detach().unsqueeze(1) for p in start]
     weights = [p.repeat(1, chains, *(1,) * (p.dim() - 2)) for p in origin]
+    noise = [torch.empty_like(w[0]) for w in weights]
     luck = [torch.Generator().manual_seed(settings.seed + i) for i in range(chains)]
+    pull, push = 0.5 * settings.lr * settings.localization, 0.5 * settings.lr * settings.nbeta
     trace = []
     for x, y in islice(batches, settings.burn_in + settings.draws):
         weights = [w.detach().requires_grad_() for w in weights]
         loss = losses(weights, x, y)
         grads = torch.autograd.grad(loss.sum(), weights)
         trace.append(loss.detach().double())
-        with torch.no_grad():
-            noise = [[torch.randn(p.shape[2:], generator=g, dtype=p.dtype) for p in origin]
-                     for g in luck]  # fmt: skip
-            for k, (w, g, w0) in enumerate(zip(weights, grads, origin, strict=True)):
-                step = settings.nbeta * g + settings.localization * (w - w0)
-                w.add_(step, alpha=-0.5 * settings.lr)
-                w.add_(torch.stack([n[k] for n in noise]), alpha=settings.lr**0.5)
+        for i, generator in enumerate(luck):
+            for each in noise:
+                each[i].normal_(generator=generator)
+        with torch.no_grad():  # in place: these steps wait for memory
+            for w, g, w0, n in zip(weights, grads, origin, noise, strict=True):
+                w.lerp_(w0.expand_as(w), pull)
+                w.add_(g, alpha=-push).add_(n, alpha=settings.lr**0.5)
     if len(trace) < settings.burn_in + settings.draws:
         raise ValueError(f"{settings.draws} draws need as many batches, got {len(trace)}")
     return torch.stack(trace[settings.burn_in :], dim=-1)

@@ -7,6 +7,7 @@ network gets, to rounding, the parameters that it would get when trained by itse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import cycle, islice
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -144,11 +145,33 @@ def hidden_and_outputs(params: Weights, x: Tensor) -> tuple[Tensor, Tensor, Tens
     """
     w1, b1, w2, b2 = params
     seeds, nets, hidden, _ = w1.shape
-    before = torch.bmm(x, w1.flatten(1, 2).mT).view(seeds, -1, nets, hidden)
-    before = before.transpose(1, 2) + b1.unsqueeze(2)
+    before = linear(x, w1.flatten(1, 2), b1.flatten(1, 2))
+    before = before.view(seeds, -1, nets, hidden).transpose(1, 2)
     after = before.relu()
-    out = torch.baddbmm(b2.flatten(0, 1).unsqueeze(1), after.flatten(0, 1), w2.flatten(0, 1).mT)
+    out = linear(after.flatten(0, 1), w2.flatten(0, 1), b2.flatten(0, 1))
     return before, after, out.view(seeds, nets, *out.shape[1:])
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Stacked linear layers: (n, rows, inputs), (n, outputs, inputs), (n, outputs).
+
+    The gradient of `weight` is laid out as it is. That of torch's own batched product comes
+    transposed, and copying it takes as long as the product.
+    """
+    return _Linear.apply(x, weight, bias)  # pyright: ignore[reportReturnType]
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        x, weight = ctx.saved_tensors
+        own = grad.bmm(weight) if ctx.needs_input_grad[0] else None
+        return own, grad.mT.bmm(x), grad.sum(1)
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
@@ -215,7 +238,7 @@ def train(
     doses, history, step = [], [], 0
     for epoch in range(how.epochs):
         for index in batch_indices(len(x), seeds, how, epoch):
-            seen = x[index]
+            seen = _rows(x, index)
             before, after, out = hidden_and_outputs(params, seen)
             loss = cross_entropy(out[..., : data.classes], data.y[index])
             if active:
@@ -281,6 +304,11 @@ def batch_indices(rows: int, seeds: Sequence[int], how: Training, epoch: int) ->
         yield order[:, k : k + how.batch_size]
 
 
+def _rows(x: Tensor, index: Tensor) -> Tensor:
+    """`x[index]`, (n, inputs) and (seeds, batch); three times as fast."""
+    return x.index_select(0, index.flatten()).view(*index.shape, -1)
+
+
 def width(rows: Tensor) -> Tensor:
     """SD of the entries of (..., classes, h) weights, as `torch.std` gives it."""
     return rows.detach().flatten(-2).std(-1)
@@ -344,13 +372,13 @@ def llc(
     if released:
         fixed = [index for index in batch_indices(len(x), stack.seeds, how, 0)]
         order: Iterator[Tensor] = cycle(fixed)
-        first = [losses([p.flatten(0, 1).unsqueeze(1) for p in params], x[i], y[i])
+        first = [losses([p.flatten(0, 1).unsqueeze(1) for p in params], _rows(x, i), y[i])
                  for i in fixed[: settings.chains]]  # fmt: skip
         start_loss = torch.stack(first).mean(0).flatten()
     else:
         order = _at_random(len(x), len(stack.seeds), how.batch_size)
         start_loss = _loss_on(params, data).flatten()
-    batches = ((x[index], y[index]) for index in islice(order, settings.burn_in + settings.draws))
+    batches = ((_rows(x, i), y[i]) for i in islice(order, settings.burn_in + settings.draws))
     trace = sample([p.flatten(0, 1) for p in params], losses, batches, settings)
     return estimates(trace, start_loss, settings.nbeta, half=released, lost=lost)
 

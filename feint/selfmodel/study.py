@@ -6,7 +6,7 @@ A run that is done is not done again, so a study can be stopped, resumed and ext
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from feint.files import write_atomically
 from feint.selfmodel import modules, stack
 from feint.selfmodel.data import Data
-from feint.selfmodel.llc import LLC, VARIANTS, chance
+from feint.selfmodel.llc import LLC, SGLD, VARIANTS, chance
 from feint.selfmodel.stack import Training, Variations
 from feint.selfmodel.tasks import Task, task
 
@@ -34,10 +34,11 @@ ARMS = {
 }
 CONTROLS = tuple(ARMS)[1:]
 _L2 = {"activation_l2": 1.0, "activation_l2_tenth": 0.1}
-_PREDICTED = {"shuffled": "shuffled", "random": "random", "earlier": "earlier"}
+_PREDICTED = ("shuffled", "random", "earlier")  # what these predict is called like them
+_OWN = ("self_model", "no_detach")
 
 #: Weight decays that are tried to match an SD; between them it is interpolated.
-_LADDER = (0.0, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+LADDER = (0.0, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 #: Networks are stacked below so many products per network and step; see benchmarks/selfmodel.py.
 STACK_BELOW = 1e8
 
@@ -57,6 +58,7 @@ class Study:
         layers: what is predicted; empty for the task's.
         epochs: in place of the task's.
         draws: of the LLC, in place of the task's; 0 to leave it out.
+        sgld: variant of the LLC -> settings of `SGLD` in place of those.
 
     Raises:
         ValueError: for values out of range.
@@ -72,6 +74,7 @@ class Study:
     layers: tuple[str, ...] = ()
     epochs: int | None = None
     draws: int | None = None
+    sgld: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         made = task(self.data, self.config)
@@ -104,6 +107,13 @@ class Study:
             raise ValueError(f"epochs must be >= 1, got {self.epochs}")
         if self.draws is not None and self.draws != 0 and self.draws < 10:
             raise ValueError(f"draws must be 0 or >= 10, got {self.draws}")
+        known = {f.name for f in fields(SGLD)} - {"nbeta"}
+        for variant, settings in self.sgld.items():
+            if variant not in VARIANTS or settings.keys() - known:
+                raise ValueError(
+                    f"sgld takes, for {' or '.join(VARIANTS)}, any of {', '.join(sorted(known))}; "
+                    f"got {self.sgld}"
+                )
 
     @property
     def task(self) -> Task:
@@ -112,14 +122,14 @@ class Study:
         made = replace(made, layers=self.layers or made.layers)
         if self.epochs is not None:
             made = replace(made, training=replace(made.training, epochs=self.epochs))
+        llc, corrected = made.llc, made.corrected
         if self.draws:
-            burn_in = self.draws if made.corrected.burn_in else 0
-            made = replace(
-                made,
-                llc=replace(made.llc, draws=self.draws),
-                corrected=replace(made.corrected, draws=self.draws, burn_in=burn_in),
-            )
-        return made
+            llc = replace(llc, draws=self.draws)
+            burn_in = self.draws if corrected.burn_in else 0
+            corrected = replace(corrected, draws=self.draws, burn_in=burn_in)
+        llc = replace(llc, **self.sgld.get("released", {}))
+        corrected = replace(corrected, **self.sgld.get("corrected", {}))
+        return replace(made, llc=llc, corrected=corrected)
 
     def fixed(self) -> dict[str, Any]:
         """What all runs of a folder must have in common."""
@@ -130,6 +140,7 @@ class Study:
             "layers": list(self.task.layers),
             "epochs": self.epochs,
             "draws": self.draws,
+            "sgld": self.sgld,
         }
 
 
@@ -174,10 +185,31 @@ class Run:
         """SD times activation RMS: a larger activation alone lets smaller weights do."""
         return self.width * self.activation_rms
 
+    def to_json(self) -> dict[str, Any]:
+        """As JSON has it, NaN as None."""
+        return _null(
+            asdict(self) | {"llc": {name: llc._asdict() for name, llc in self.llc.items()}}
+        )
+
+    @classmethod
+    def from_json(cls, found: Any) -> "Run":
+        """From `to_json`.
+
+        Raises:
+            ValueError: if it is not one.
+        """
+        try:
+            if found.keys() != {f.name for f in fields(cls)} or found["arm"] not in ARMS:
+                raise ValueError("wrong fields")
+            llc = {name: LLC(**_nan(one)) for name, one in found["llc"].items()}
+            widths = tuple(found["width_by_epoch"])
+            return cls(**_nan(found) | {"llc": llc, "width_by_epoch": widths})
+        except (TypeError, KeyError, AttributeError, ValueError) as error:
+            raise ValueError(f"not a finished run: {error}") from error
+
     def dumps(self) -> str:
-        """As JSON, NaN as null."""
-        found = asdict(self) | {"llc": {name: llc._asdict() for name, llc in self.llc.items()}}
-        return json.dumps(_null(found), indent=1, allow_nan=False) + "\n"
+        """The text of its file."""
+        return json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n"
 
     @classmethod
     def loads(cls, text: str) -> "Run":
@@ -188,13 +220,9 @@ class Run:
         """
         try:
             found = json.loads(text)
-            if found.keys() != {f.name for f in fields(cls)} or found["arm"] not in ARMS:
-                raise ValueError("wrong fields")
-            found["llc"] = {name: LLC(**_nan(llc)) for name, llc in found["llc"].items()}
-            found["width_by_epoch"] = tuple(found["width_by_epoch"])
-            return cls(**_nan(found))
-        except (TypeError, KeyError, AttributeError, ValueError) as error:
+        except ValueError as error:
             raise ValueError(f"not a finished run: {error}") from error
+        return cls.from_json(found)
 
 
 def run_study(
@@ -248,6 +276,7 @@ class _Stacks:
     def __init__(self, study: Study, data: Data):
         self.study, self.task, self.data = study, study.task, data
         self.doses: dict[tuple[int, float, int], Tensor] = {}
+        self.ladders: dict[int, list[float]] = {}
 
     def groups(self, hidden: int, missing: Sequence[Key]) -> Iterator[list[Key]]:
         """What is trained at once: rectangles of seeds and weights, or one by one."""
@@ -267,60 +296,27 @@ class _Stacks:
         """Train and measure a group."""
         weights = tuple(dict.fromkeys(key[2] for key in group))
         seeds = tuple(dict.fromkeys(key[3] for key in group))
-        how, data = self.task.training, self.data
-        variations = Variations(weights)
-        record = False
-        if arm == "self_model":
+        dose, decays, record = None, (), False
+        if arm == "self_model" and set(weights) & set(self.study.control_weights):
             record = any(name in self.study.controls for name in _L2)
-        elif arm == "no_detach":
-            variations = Variations(weights, detach=False)
-        elif arm in _PREDICTED:
-            variations = Variations(weights, predicted=_PREDICTED[arm])
         elif arm in _L2:
-            dose = self._dose(hidden, seeds, weights) * _L2[arm]
-            variations = Variations(weights, predicted="none", dose=dose)
-        else:
-            decays = tuple(self._decay(hidden, w, finished) for w in weights)
-            kept = [k for k, decay in enumerate(decays) if decay is not None]
-            if not kept:  # no weight decay gives that SD: there is nothing to match
+            dose = self._dose(hidden, seeds, weights)
+        elif arm == "weight_decay":
+            found = {w: self._decay(hidden, w, finished) for w in weights}
+            decays = tuple(decay for decay in found.values() if decay is not None)
+            weights = tuple(w for w, decay in found.items() if decay is not None)
+            if not weights:  # no weight decay gives that SD: there is nothing to match
                 return
-            weights = tuple(weights[k] for k in kept)
-            variations = Variations(
-                weights, tuple(decays[k] or 0.0 for k in kept), predicted="none"
-            )
-        made = stack.train(data, hidden, seeds, how, variations, record)
-        if made.dose is not None:
-            for k, w in enumerate(weights):
-                if w in self.study.control_weights:
-                    for s, seed in enumerate(seeds):
-                        self.doses[hidden, w, seed] = made.dose[:, s, k].clone()
-        predicts = arm in ("self_model", "no_detach") and any(weights)
-        found = stack.measure(made, data, predicts)
-        lost = [chance(float(a), data.classes) for a in found.accuracy.flatten()]
-        llcs = {}
-        if self.study.draws != 0:
-            for variant in VARIANTS:
-                settings = self.task.settings(variant, len(data.x))
-                llcs[variant] = stack.llc(made, data, how, settings, variant, lost)
-        for s, seed in enumerate(seeds):
+        runs, dose = train_and_measure(
+            self.task, self.data, hidden, arm, weights, seeds,
+            dose=dose, decays=decays, record=record, llc=self.study.draws != 0,
+        )  # fmt: skip
+        if dose is not None:
             for k, weight in enumerate(weights):
-                idle = not predicts or weight == 0
-                yield Run(
-                    hidden=hidden,
-                    arm=arm,
-                    weight=weight,
-                    seed=seed,
-                    accuracy=float(found.accuracy[s, k]),
-                    train_loss=float(found.train_loss[s, k]),
-                    width=float(found.width[s, k]),
-                    activation_rms=float(found.activation_rms[s, k]),
-                    dead=float(found.dead[s, k]),
-                    r2=math.nan if idle else float(found.r2[s, k]),
-                    identity=math.nan if idle else float(found.identity[s, k]),
-                    decay=variations.decays[k] if variations.decays else 0.0,
-                    llc={name: each[s * len(weights) + k] for name, each in llcs.items()},
-                    width_by_epoch=tuple(float(w) for w in made.history[:, s, k]),
-                )
+                if weight in self.study.control_weights:
+                    for s, seed in enumerate(seeds):
+                        self.doses[hidden, weight, seed] = dose[:, s, k].clone()
+        yield from runs
 
     def _dose(self, hidden: int, seeds: Sequence[int], weights: Sequence[float]) -> Tensor:
         """Doses of self-modeling, (steps, seeds, weights); trained anew if not at hand."""
@@ -339,14 +335,99 @@ class _Stacks:
     def _decay(self, hidden: int, weight: float, finished: Sequence[Run]) -> float | None:
         """The weight decay that gives self-modeling's mean SD; None if none of the ladder does."""
         same = [r.width for r in finished if (r.arm, r.weight) == ("self_model", weight)]
-        if not hasattr(self, "_tried"):
-            self._tried: dict[int, list[float]] = {}
-        if hidden not in self._tried:
-            variations = Variations((0.0,) * len(_LADDER), _LADDER, predicted="none")
-            how, seeds = self.task.training, self.study.seeds[:2]
-            ladder = stack.train(self.data, hidden, seeds, how, variations)
-            self._tried[hidden] = ladder.history[-1].mean(0).tolist()
-        return matching_decay(_LADDER, self._tried[hidden], float(np.mean(same)))
+        if hidden not in self.ladders:
+            seeds = self.study.seeds[:2]
+            self.ladders[hidden] = ladder(self.task, self.data, hidden, seeds)
+        return matching_decay(LADDER, self.ladders[hidden], float(np.mean(same)))
+
+
+def train_and_measure(
+    task: Task,
+    data: Data,
+    hidden: int,
+    arm: str,
+    weights: Sequence[float],
+    seeds: Sequence[int],
+    *,
+    dose: Tensor | None = None,
+    decays: Sequence[float] = (),
+    record: bool = False,
+    llc: bool = True,
+) -> tuple[list[Run], Tensor | None]:
+    """Runs of one arm: networks with one hidden layer as one stack, others one by one.
+
+    Args:
+        task: how it is trained and measured.
+        data: its data set.
+        hidden: units.
+        arm: see `ARMS`.
+        weights: of the self-prediction, or of the one that a control is matched to.
+        seeds: training seeds.
+        dose: for activation L2: that of self-modeling, (steps, seeds, weights).
+        decays: for weight decay: one for each weight.
+        record: give the dose of self-modeling.
+        llc: estimate it too.
+
+    Returns:
+        The runs, seed by seed; the dose, (steps, seeds, weights), if it was to be recorded.
+    """
+    if task.net != "mlp":
+        runs = [
+            Run(hidden=hidden, arm=arm, weight=weight, seed=seed, decay=0.0,
+                **modules.run(task, data, hidden, arm, weight, seed, llc))
+            for seed in seeds for weight in weights
+        ]  # fmt: skip
+        return runs, None
+    variations = Variations(
+        tuple(weights),
+        tuple(decays),
+        predicted=arm if arm in _PREDICTED else "own" if arm in _OWN else "none",
+        detach=arm != "no_detach",
+        dose=None if dose is None else dose * _L2[arm],
+    )
+    how = task.training
+    made = stack.train(data, hidden, seeds, how, variations, record)
+    predicts = arm in _OWN and any(weights)
+    found = stack.measure(made, data, predicts)
+    lost = [chance(float(a), data.classes) for a in found.accuracy.flatten()]
+    llcs = {}
+    for variant in VARIANTS if llc else ():
+        settings = task.settings(variant, len(data.x))
+        llcs[variant] = stack.llc(made, data, how, settings, variant, lost)
+    runs = []
+    for s, seed in enumerate(seeds):
+        for k, weight in enumerate(weights):
+            idle = not predicts or weight == 0
+            runs.append(
+                Run(
+                    hidden=hidden,
+                    arm=arm,
+                    weight=weight,
+                    seed=seed,
+                    accuracy=float(found.accuracy[s, k]),
+                    train_loss=float(found.train_loss[s, k]),
+                    width=float(found.width[s, k]),
+                    activation_rms=float(found.activation_rms[s, k]),
+                    dead=float(found.dead[s, k]),
+                    r2=math.nan if idle else float(found.r2[s, k]),
+                    identity=math.nan if idle else float(found.identity[s, k]),
+                    decay=decays[k] if decays else 0.0,
+                    llc={name: each[s * len(weights) + k] for name, each in llcs.items()},
+                    width_by_epoch=tuple(float(w) for w in made.history[:, s, k]),
+                )
+            )
+    return runs, made.dose
+
+
+def ladder(task: Task, data: Data, hidden: int, seeds: Sequence[int]) -> list[float]:
+    """The SD that each weight decay of `LADDER` gives without self-modeling, mean over seeds."""
+    groups = [LADDER] if stacked(data, hidden, task.training) else [(d,) for d in LADDER]
+    widths: list[float] = []
+    for decays in groups:
+        variations = Variations((0.0,) * len(decays), decays, predicted="none")
+        made = stack.train(data, hidden, seeds, task.training, variations)
+        widths += made.history[-1].mean(0).tolist()
+    return widths
 
 
 class _Modules:
@@ -364,10 +445,10 @@ class _Modules:
     ) -> Iterator[Run]:
         """Train and measure it."""
         ((_, _, weight, seed),) = group
-        found = modules.run(
-            self.task, self.data, hidden, arm, weight, seed, llc=self.study.draws != 0
-        )
-        yield Run(hidden=hidden, arm=arm, weight=weight, seed=seed, decay=0.0, **found)
+        llc = self.study.draws != 0
+        yield from train_and_measure(self.task, self.data, hidden, arm, [weight], [seed], llc=llc)[
+            0
+        ]
 
 
 def stacked(data: Data, hidden: int, how: Training) -> bool:
@@ -412,6 +493,7 @@ def _claim(study: Study, out: Path) -> None:
             found = json.loads(path.read_text())
         except ValueError as error:
             raise ValueError(f"{path} is damaged; take another --out") from error
+        found.setdefault("sgld", {})  # of a study from before there was a choice
         other = [k for k, v in study.fixed().items() if found.get(k) != v]
         if other:
             raise ValueError(
@@ -431,6 +513,7 @@ def load_study(out: Path) -> tuple[Study, list[Run]]:
     try:
         found = json.loads(path.read_bytes())
         fixed = {name: found[name] for name in ("data", "config", "epochs", "draws")}
+        fixed["sgld"] = found.get("sgld", {})
         layers = tuple(found["layers"])
         layers = () if layers == task(found["data"], found["config"]).layers else layers
     except OSError as error:
@@ -445,17 +528,20 @@ def load_study(out: Path) -> tuple[Study, list[Run]]:
             raise ValueError(f"{file} is {error}; delete it to run it again") from error
     if not runs:
         raise ValueError(f"{out} holds no finished run")
+    return study_of(runs, **fixed, layers=layers), runs
+
+
+def study_of(runs: Sequence[Run], **settings: Any) -> Study:
+    """The study that finished runs make, with these settings."""
     controls = [run for run in runs if run.arm != "self_model"]
-    study = Study(
-        **fixed,
-        layers=layers,
+    return Study(
+        **settings,
         hidden=tuple(sorted({run.hidden for run in runs})),
         weights=tuple({run.weight for run in runs}),
         seeds=tuple(sorted({run.seed for run in runs})),
         controls=tuple(arm for arm in CONTROLS if any(run.arm == arm for run in controls)),
         control_weights=tuple(sorted({run.weight for run in controls})) or (10.0,),
     )
-    return study, runs
 
 
 def _null(value: Any) -> Any:

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from feint.bench import selfmodel as report
+from feint.bench import selfmodel_report as report
 from feint.bench.sections import sections
 from feint.selfmodel import modules, stack, study
 from feint.selfmodel.data import Data, Texts
@@ -277,7 +277,7 @@ def test_published_numbers_stand_beside_mnist_alone():
 def test_the_report_is_written(data, tmp_path):
     made = small(controls=("random",))
     rows = report.rows(run_study(made, data, tmp_path))
-    page = report.write_study(made, rows, tmp_path)
+    page = report.section(made, rows).write(tmp_path)
     assert sorted(p.stem for p in (tmp_path / "plots").iterdir()) == ["accuracy", "llc", "width"]
     text = page.read_text()
     assert text.count("<svg") == 3 and "self-modeling" in text

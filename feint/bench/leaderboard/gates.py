@@ -41,6 +41,11 @@ def seeds(count: int, unit: str = "training seeds") -> Gate:
     return Gate("seeds", enough, f"{count} {unit}; at least {LEAST_SEEDS} are asked for.")
 
 
+def no_ranking(why: str) -> Gate:
+    """Of all rows of a suite that has no measure by which one method is better than another."""
+    return Gate("ranking", None, why)
+
+
 def verified(runs: Iterable[str], checked: Mapping[str, Verification]) -> Gate:
     """A fresh evaluation of every run's checkpoint has agreed with its numbers.
 

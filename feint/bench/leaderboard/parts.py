@@ -29,6 +29,9 @@ VIEWS = {
     "feint.bench.rl": "feint.bench.leaderboard.rl_rows",
     "feint.bench.soo_rl_paper": "feint.bench.leaderboard.rl_rows",
     "feint.bench.llm": "feint.bench.leaderboard.llm_rows",
+    "feint.bench.selfmodel": "feint.bench.leaderboard.selfmodel_rows",
+    "feint.bench.selfmodel_rl": "feint.bench.leaderboard.selfmodel_rl_rows",
+    "feint.bench.reasons": "feint.bench.leaderboard.reasons_rows",
 }
 
 
@@ -49,15 +52,19 @@ def board_part(
 
 
 def ordered(part: Part) -> Part:
-    """The same with each scenario's rows best first, those that failed a gate after the others."""
+    """The same with each scenario's rows best first, those that failed a gate after the others.
+
+    Where neither end of the headline is better, they stay in the suite's order.
+    """
     better = next(c.better for c in part.columns if c.key == part.headline)
     sign = -1.0 if better == "more" else 1.0
     places = list(part.scenarios)
 
     def place(row: Row) -> tuple[int, bool, bool, float]:
-        number = row.numbers.get(part.headline)
-        value = 0.0 if number is None else sign * number.value
-        return places.index(row.scenario), not row.ranked, number is None, value
+        where, number = (places.index(row.scenario), not row.ranked), row.numbers.get(part.headline)
+        if better is None:
+            return *where, False, 0.0
+        return *where, number is None, 0.0 if number is None else sign * number.value
 
     return replace(part, rows=tuple(sorted(part.rows, key=place)))
 

@@ -56,6 +56,7 @@ _GATES = {
     "capability": "it still does its own task, or speaks as it did",
     "collapse": "it still tells apart what has nothing to do with self and other",
     "verified": "its checkpoints were evaluated again, on fresh games, and agreed",
+    "ranking": "its suite measures something of which more, or less, is better",
 }
 
 
