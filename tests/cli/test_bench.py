@@ -5,6 +5,7 @@ from contextlib import redirect_stderr, redirect_stdout
 
 import pytest
 
+from feint.bench.suite import suite_text
 from feint.cli import main
 
 SUITE = """
@@ -74,6 +75,8 @@ def test_list_names_suites_scenarios_and_arms():
     code, told, _ = run("list")
     assert code == 0 and "demo: 66 runs by feint.bench.rl:run" in told
     assert "scenarios: physical_deception, room_signal" in told
+    code, told, _ = run("list", "smoke")
+    assert code == 0 and told == suite_text("smoke") and 'name = "smoke"' in told
 
 
 @pytest.mark.parametrize(
