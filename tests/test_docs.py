@@ -2,8 +2,6 @@
 
 import importlib.util
 import os
-import re
-import shlex
 import subprocess
 import sys
 import time
@@ -15,66 +13,26 @@ from threading import Thread
 
 import pytest
 
-from feint.cli import _parse
+from tests.reading import ROOT, Reader, blocks
 
-ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-PAGES = ["index.md", "concepts.md", "extending.md", "limits.md", "recipes/cluster.md"]
-
-
-def blocks(page: str, language: str) -> list[str]:
-    fenced = (DOCS / page).read_text(encoding="utf-8").split("```")[1::2]
-    parts = [text.partition("\n") for text in fenced]
-    return [body for head, _, body in parts if head.split(" ")[0] == language]
-
-
-def commands(page: str) -> list[list[str]]:
-    text = "".join(blocks(page, "sh")).replace("\\\n", "")
-    lines = [shlex.split(line, comments=True) for line in text.splitlines()]
-    return [line[1:] for line in lines if line and line[0] == "feint"]
-
-
-def python(code: str, folder: Path) -> str:
-    """What a script says; it finds this checkout's Feint, whatever is installed."""
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
 
 
 def test_the_code_on_the_first_page_runs(tmp_path: Path):
-    assert "'belief'" in python("\n".join(blocks("index.md", "python")), tmp_path)
+    code = "\n".join(block.text for block in blocks(DOCS / "index.md", "python"))
+    assert "'belief'" in Reader(tmp_path).runs("python", "-c", code)
 
 
 @pytest.mark.slow
 def test_what_extending_tells_a_reader_to_write_runs(tmp_path: Path):
-    text = (DOCS / "extending.md").read_text(encoding="utf-8")
-    files = dict(re.findall(r'```python title="([^"]+)"\n(.*?)```', text, re.DOTALL))
-    assert set(files) == {"whisper.py", "check.py", "sham.py", "calm.py"}
-    for name, code in files.items():
-        (tmp_path / name).write_text(code, encoding="utf-8")
-    said = python(files["check.py"], tmp_path).splitlines()
+    reader, files = Reader(tmp_path), blocks(DOCS / "extending.md", "python")
+    assert {block.file for block in files} == {"whisper.py", "check.py", "sham.py", "calm.py"}
+    for block in files:
+        (tmp_path / block.file).write_text(block.text, encoding="utf-8")
+    said = reader.runs("python", "check.py").splitlines()
     assert said[-2:] == ["honest 0.0", "deceptive 1.0"]
-    assert "'calm/size'" in python(files["calm.py"], tmp_path)
-    python(files["sham.py"], tmp_path)
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_commands_are_understood(page: str):
-    for words in commands(page):
-        _parse(words)
-
-
-def test_some_commands_are_there():
-    assert {page: bool(commands(page)) for page in PAGES} == {
-        "index.md": True,
-        "concepts.md": False,
-        "extending.md": True,
-        "limits.md": False,
-        "recipes/cluster.md": True,
-    }
+    assert "'calm/size'" in reader.runs("python", "calm.py")
+    reader.runs("python", "sham.py")
 
 
 class Links(HTMLParser):

@@ -26,5 +26,23 @@ def test_a_page_shows_the_tables_of_what_is_stored(page, scenarios):
     assert made.count("| deceptive agent |") >= scenarios
 
 
+@pytest.mark.parametrize("page", ["performance.md", "README.md"])
+def test_a_page_shows_the_timings_that_are_stored(page):
+    module = make_results()
+    (path,) = [path for path in module.TIMED if path.name == page]
+    made = module.timed(path)
+    assert path.read_text(encoding="utf-8") == made, "run `make results`"
+    assert "| mpe2 | " in made
+
+
+def test_every_timing_is_on_a_page_and_a_mark_that_is_missing_is_named(tmp_path):
+    module = make_results()
+    text = module.TIMED[0].read_text(encoding="utf-8")
+    assert all(f"<!-- {name}: begin -->" in text for name in module.TIMINGS)
+    (page := tmp_path / "page.md").write_text("<!-- llm: begin -->\n")
+    with pytest.raises(ValueError, match=r"page.md lacks <!-- llm: begin --> and <!-- llm"):
+        module.timed(page)
+
+
 def test_every_page_is_tested():
     assert set(make_results().PAGES) == {"soo_rl.md", "soo_rl_recurrent.md", "soo_rl_sweep.md"}

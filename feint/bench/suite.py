@@ -196,22 +196,9 @@ class Suite(_Entry):
         Raises:
             ValueError: if there is no such suite, or something is wrong in it.
         """
-        own = _own()
-        is_name = isinstance(source, str) and not source.endswith(".toml") and "/" not in source
-        path = own / f"{source}.toml" if is_name else Path(source)
         try:
-            data = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            if not is_name:
-                raise ValueError(f"there is no suite file {source}") from error
-            names = suite_names()
-            raise ValueError(
-                f"there is no suite {source!r}; there are: {', '.join(names) or 'none'}; "
-                "a file of your own must end in .toml"
-            ) from error
-        except OSError as error:
-            raise ValueError(f"cannot read {source}: {error.strerror or error}") from error
-        except ValueError as error:  # not TOML, or not UTF-8
+            data = tomllib.loads(suite_text(source))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{source} is not TOML: {error}") from error
         return cls.from_dict(data, str(source))
 
@@ -359,6 +346,27 @@ class Suite(_Entry):
                     )
                     specs[spec.id] = spec
         return list(specs.values())
+
+
+def suite_text(source: str | Path) -> str:
+    """The TOML file of a suite, or of one of Feint's own by its name.
+
+    Raises:
+        ValueError: if there is no such suite.
+    """
+    is_name = isinstance(source, str) and not source.endswith(".toml") and "/" not in source
+    path = _own() / f"{source}.toml" if is_name else Path(source)
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        if not is_name:
+            raise ValueError(f"there is no suite file {source}") from error
+        raise ValueError(
+            f"there is no suite {source!r}; there are: {', '.join(suite_names()) or 'none'}; "
+            "a file of your own must end in .toml"
+        ) from error
+    except OSError as error:
+        raise ValueError(f"cannot read {source}: {error.strerror or error}") from error
 
 
 def suite_names() -> list[str]:

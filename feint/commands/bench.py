@@ -207,13 +207,23 @@ class BenchExport:
 
 @dataclass(frozen=True)
 class BenchList:
-    """List the suites, with their scenarios, arms and seeds."""
+    """List the suites, with their scenarios, arms and seeds; or show the file of one.
+
+    Example:
+      feint bench list smoke > mine.toml
+    """
+
+    suite: Annotated[Positional[str | None], arg(metavar="[SUITE]")] = None
+    """Print its file, with which one of your own may begin."""
 
     def run(self) -> int:
-        """Print the list."""
+        """Print the list, or the file."""
         from feint.bench import Suite
-        from feint.bench.suite import suite_names
+        from feint.bench.suite import suite_names, suite_text
 
+        if self.suite is not None:
+            print(suite_text(self.suite), end="")
+            return 0
         for name in suite_names():
             suite = Suite.load(name)
             print(f"{name}: {len(suite.runs())} runs by {suite.job}")

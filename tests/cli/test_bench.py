@@ -7,6 +7,7 @@ from importlib.resources import files
 
 import pytest
 
+from feint.bench.suite import suite_text
 from feint.cli import main
 
 NUMBER = re.compile(r"[-+]?\d+\.?\d*(?:e[-+]?\d+)?")
@@ -77,6 +78,8 @@ def test_list_names_suites_scenarios_and_arms():
     code, told, _ = run("list")
     assert code == 0 and "demo: 66 runs by feint.bench.rl:run" in told
     assert "scenarios: physical_deception, room_signal" in told
+    code, told, _ = run("list", "smoke")
+    assert code == 0 and told == suite_text("smoke") and 'name = "smoke"' in told
 
 
 @pytest.mark.parametrize(
