@@ -1,45 +1,48 @@
 """The pages of results: prose that is written by hand, tables from what benchmarks/results holds.
 
-make results    # fills the marked blocks of docs/results, docs/performance.md and README.md
+make results    # fills the marked blocks of the documents
 """
 
+import io
 import json
 import re
 from collections.abc import Iterable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 from feint.bench import plots
-from feint.bench.analysis import Study, analyse
-from feint.bench.report import as_markdown
+from feint.bench.analysis import analyse
 from feint.bench.store import load
+from feint.commands.bench import show
 from feint.files import write_atomically
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDER = ROOT / "docs" / "results"
+DOCS = ROOT / "docs"
 STORED = ROOT / "benchmarks" / "results"
 #: Page -> the stored suite that its tables are of.
 PAGES = {
-    "soo_rl.md": "soo-rl",
-    "soo_rl_recurrent.md": "soo-rl-recurrent",
-    "soo_rl_sweep.md": "soo-rl-sweep",
+    "results/soo_rl.md": "soo-rl",
+    "results/soo_rl_recurrent.md": "soo-rl-recurrent",
+    "results/soo_rl_sweep.md": "soo-rl-sweep",
+    "reasons.md": "reasons",
+    "self_modeling.md": "selfmodel",
 }
+#: Those with a picture of all scenarios beside them.
+PICTURED = ("results/soo_rl.md", "results/soo_rl_sweep.md")
 #: Pages with tables of timings.
 TIMED = (ROOT / "docs" / "performance.md", ROOT / "README.md")
 
 
-def study(page: str) -> Study:
-    """What the page's stored results show."""
-    return analyse(*load(STORED / PAGES[page]))
-
-
 def filled(page: str) -> str:
-    """The page with its tables made anew.
+    """The page with its tables made anew: what `feint bench report --stored --markdown` prints.
 
     Raises:
         ValueError: if it has no marked block.
     """
-    return fill(FOLDER / page, {"tables": as_markdown(study(page))})
+    with redirect_stdout(io.StringIO()) as printed:
+        show(*load(STORED / PAGES[page]), None, True)
+    return fill(DOCS / page, {"tables": printed.getvalue().removesuffix("\n")})
 
 
 def timed(page: Path) -> str:
@@ -180,12 +183,11 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 if __name__ == "__main__":
     for name in PAGES:
-        write_atomically(FOLDER / name, filled(name))
-        found = study(name)
-        if len(found.scenarios) > 1:
-            picture = plots.svg(plots.all_scenarios(found))
-            write_atomically((FOLDER / name).with_suffix(".svg"), picture)
-        print(f"wrote {FOLDER / name}")
+        write_atomically(DOCS / name, filled(name))
+        print(f"wrote {DOCS / name}")
+    for name in PICTURED:
+        picture = plots.svg(plots.all_scenarios(analyse(*load(STORED / PAGES[name]))))
+        write_atomically((DOCS / name).with_suffix(".svg"), picture)
     for page in TIMED:
         write_atomically(page, timed(page))
         print(f"wrote {page}")

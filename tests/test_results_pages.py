@@ -17,13 +17,19 @@ def make_results():
 
 
 @pytest.mark.parametrize(
-    ("page", "scenarios"),
-    [("soo_rl.md", 6), ("soo_rl_recurrent.md", 1), ("soo_rl_sweep.md", 5)],
+    ("page", "row", "times"),
+    [
+        ("results/soo_rl.md", "| deceptive agent |", 6),
+        ("results/soo_rl_recurrent.md", "| deceptive agent |", 1),
+        ("results/soo_rl_sweep.md", "| deceptive agent |", 5),
+        ("reasons.md", "| declines harmless |", 1),
+        ("self_modeling.md", "| 64 | self-modeling |", 10),
+    ],
 )
-def test_a_page_shows_the_tables_of_what_is_stored(page, scenarios):
+def test_a_page_shows_the_tables_of_what_is_stored(page, row, times):
     made = make_results().filled(page)
-    assert (DOCS / "results" / page).read_text(encoding="utf-8") == made, "run `make results`"
-    assert made.count("| deceptive agent |") >= scenarios
+    assert (DOCS / page).read_text(encoding="utf-8") == made, "run `make results`"
+    assert made.count(row) >= times
 
 
 @pytest.mark.parametrize("page", ["performance.md", "README.md"])
@@ -45,4 +51,5 @@ def test_every_timing_is_on_a_page_and_a_mark_that_is_missing_is_named(tmp_path)
 
 
 def test_every_page_is_tested():
-    assert set(make_results().PAGES) == {"soo_rl.md", "soo_rl_recurrent.md", "soo_rl_sweep.md"}
+    tested = test_a_page_shows_the_tables_of_what_is_stored.pytestmark[0].args[1]
+    assert set(make_results().PAGES) == {page for page, *_ in tested}
