@@ -93,7 +93,7 @@ pages: $(DEV) ## Write docs/scenarios anew from the scenarios' docstrings, with 
 films: $(DEV) ## Train an agent for each scenario, and film it beside liar and honest agent
 	$(VENV)/bin/python docs/make_films.py
 
-results: $(DEV) ## Fill the tables of docs/results from the stored results of suites
+results: $(DEV) ## Fill the tables of the documents from what benchmarks/results holds
 	$(VENV)/bin/python docs/make_results.py
 
 docs: $(DEV) ## Build the documentation site into site/ (to read it: python -m http.server -d site)

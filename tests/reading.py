@@ -15,10 +15,12 @@ Words = tuple[str, ...]
 #: What would take long takes a little in tests: flags in addition, after words like these.
 SHORTER: dict[str, str] = {
     "feint llm organism": "--params steps:2 items:1",
+    "feint llm organism --model": "--params steps:2 items:1 first_layer:0",  # a model of four
     "feint llm tune": "--params steps:2 n_pairs:4",
     "feint llm eval": "--n 2",
     "feint llm reasons run": "--wordings 1 --samples 1 --arms rebuttal",
     "feint bench run": "--scenarios kuhn_poker --seeds 1",
+    "inspect eval": "-T n=4 --limit 4",
 }
 
 #: What tests do not type, by how it begins, and why. It is still parsed: see `test_commands.py`.
@@ -29,6 +31,9 @@ NOT_TYPED: dict[str, str] = {
     "python -m http.server": "serves until it is stopped",
     "inspect view": "serves until it is stopped",
     "ray": "`ray stop` would end every Ray of this machine; tests/bench/test_ray.py has a cluster",
+    "feint bench run smoke --ray head:6379": "needs the cluster of the lines around it",
+    "feint bench run soo-rl --ray": "the same, and hours",
+    "feint bench run llm-burglar --ray": "the same, and hours",
 }
 
 _FENCE = re.compile(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```$', re.DOTALL | re.MULTILINE)
