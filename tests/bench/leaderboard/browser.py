@@ -132,6 +132,15 @@ class Browser:
         """Open a page, and wait until it is loaded."""
         self._seen.clear()
         self("Page.navigate", url=url)
+        self._wait_for_load()
+
+    def follow(self, selector: str) -> None:
+        """Click a link, and wait until its page is loaded."""
+        self._seen.clear()
+        self.click(selector)
+        self._wait_for_load()
+
+    def _wait_for_load(self) -> None:
         while not any(seen["event"] == "Page.loadEventFired" for seen in self._seen):
             self._next()
 
