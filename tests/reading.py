@@ -36,6 +36,7 @@ NOT_TYPED: dict[str, str] = {
     "feint bench run llm-burglar --ray": "the same, and hours",
 }
 
+_WHERE = "import importlib.util as u; spec = u.find_spec('feint'); print(spec and spec.origin)"
 _FENCE = re.compile(r'^```(\w*)(?: title="([^"]+)")?\n(.*?)^```$', re.DOTALL | re.MULTILINE)
 _NUMBER = re.compile(r"[+-]?\d[\d.,]*")
 _FRAME = re.compile(r"[\u2500-\u257f\s]+")  # rules of tables, and how far things stand apart
@@ -87,7 +88,10 @@ class Reader:
         (own / "feint").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m feint.cli "$@"\n')
         (own / "feint").chmod(0o755)
         path = os.pathsep.join([str(own), str(Path(sys.executable).parent), os.environ["PATH"]])
-        self.env = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        self.env = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
+        # Beside a `feint.egg-info` on the path Inspect takes the package for one not installed.
+        if ROOT not in Path(self.runs(sys.executable, "-c", _WHERE).strip()).parents:
+            self.env["PYTHONPATH"] = str(ROOT)
 
     def types(self, line: str) -> str:
         """What a command answers, which must not fail; it is made shorter if `SHORTER` has it."""
