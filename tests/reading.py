@@ -88,7 +88,7 @@ class Reader:
         (own / "feint").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m feint.cli "$@"\n')
         (own / "feint").chmod(0o755)
         path = os.pathsep.join([str(own), str(Path(sys.executable).parent), os.environ["PATH"]])
-        self.env = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
+        self.env = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
         # Beside a `feint.egg-info` on the path Inspect takes the package for one not installed.
         if ROOT not in Path(self.runs(sys.executable, "-c", _WHERE).strip()).parents:
             self.env["PYTHONPATH"] = str(ROOT)
