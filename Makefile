@@ -57,24 +57,31 @@ test-slow: $(DEV) ## Run the slow tests, one at a time: they use all cores thems
 # Pytest exits with 5 where there is no such test.
 	$(PYTEST) -m slow $(ARGS) || [ $$? -eq 5 ]
 
-# $(call try,ENVIRONMENT,VERSIONS): the same tests in a fresh environment with other versions.
+# $(call try,ENVIRONMENT,VERSIONS,WHAT): the same tests in a fresh environment with other versions.
 try = $(PYTHON) -m venv --clear $(1) && \
 	echo "Installing into $(1) (some minutes)" && \
 	{ $(1)/bin/python -m pip install --disable-pip-version-check $(2) $(TORCH) && \
-	$(1)/bin/python -m pip install --disable-pip-version-check $(2) -e '.[dev]'; } \
+	$(1)/bin/python -m pip install --disable-pip-version-check $(2) $(3) && \
+	$(1)/bin/python -m pip install --disable-pip-version-check $(SMOLLM2); } \
 	> $(1)/pip.log 2>&1 || { cat $(1)/pip.log >&2; exit 1; }; \
 	$(1)/bin/python -m pip freeze --exclude-editable > $(1)/versions.txt && $(1)/bin/feint check && \
-	OMP_NUM_THREADS=1 $(1)/bin/python -m pytest -m "not slow" $(ARGS)
+	OMP_NUM_THREADS=1 $(1)/bin/python -m pytest -m "not slow" -n $(WORKERS) --dist loadgroup $(ARGS)
 
+# What users install, and no more than it takes to test it: other tools want newer versions of it.
+LOWEST_EXTRAS := render,sweep,llm,ray
 # Where there is no index with old CPU builds of torch: make test-lowest LOWEST_TORCH=2.13.0
 LOWEST_TORCH ?= $(shell sed -n 's/.*"torch>=\([0-9.]*\)".*/\1/p' pyproject.toml)
-test-lowest: ## The tests with the lowest versions that pyproject.toml allows (ARGS: for pytest)
-	@mkdir -p runs && grep -oE '"[a-z0-9-]+>=[0-9.]+' pyproject.toml | tr -d '"' | sed 's/>=/==/' | \
-		sed 's/^torch==.*/torch==$(LOWEST_TORCH)/' | sort -u > runs/lowest.txt
-	@$(call try,$(LOWEST),-c runs/lowest.txt)
+comma := ,
+test-lowest: $(DEV) ## The tests with the lowest versions that pyproject.toml allows (ARGS: for pytest)
+	@$(call install,$(VENV),uv) && mkdir -p runs && \
+	$(VENV)/bin/uv pip compile -q --resolution lowest-direct -p $(VENV) pyproject.toml \
+		$(patsubst %,--extra %,$(subst $(comma), ,$(LOWEST_EXTRAS))) -o runs/all.txt && \
+	{ sed -E '/^(torch|triton|pip|setuptools)==|^(nvidia|cuda)-/d' runs/all.txt && \
+		echo torch==$(LOWEST_TORCH); } > runs/lowest.txt && rm runs/all.txt
+	@$(call try,$(LOWEST),-c runs/lowest.txt,-e '.[$(LOWEST_EXTRAS)]' pytest pytest-timeout pytest-xdist hypothesis)
 
 test-newest: ## The tests with the newest versions, constraints.txt aside (ARGS: for pytest)
-	@$(call try,$(NEWEST),)
+	@$(call try,$(NEWEST),,-e '.[dev]')
 
 check: $(DEV) ## Lint, check the format, check the types
 	$(VENV)/bin/ruff check

@@ -49,6 +49,16 @@ class Links(HTMLParser):
             self.taken.append(found[name] or "")
 
 
+#: What a page shows or links to and does not have: pictures, and places in it.
+BROKEN = """[
+    ...[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src),
+    ...[...document.querySelectorAll('a[href*="#"]')]
+        .filter(a => a.href.split('#')[0] === location.href.split('#')[0] && a.hash.length > 1
+            && !document.getElementById(decodeURIComponent(a.hash.slice(1))))
+        .map(a => a.href),
+]"""
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the site, built without a warning."""
@@ -80,7 +90,7 @@ def test_the_site_has_every_command_and_takes_nothing_from_elsewhere(site: Path)
 
 
 @pytest.mark.slow
-def test_the_site_in_a_browser_fits_a_phone_and_is_searched_offline(site: Path, tmp_path: Path):
+def test_every_page_in_a_browser_fits_a_phone_and_all_are_searched_offline(site: Path, tmp_path: Path):
     spec = importlib.util.spec_from_file_location(
         "browser", ROOT / "tests/bench/leaderboard/browser.py"
     )
@@ -96,15 +106,12 @@ def test_the_site_in_a_browser_fits_a_phone_and_is_searched_offline(site: Path, 
     with server, browsing.Browser(binary, tmp_path) as browser:
         browser.window(375, phone=True)
         grounds = set()
-        for page, scheme in [
-            ("index.html", "light"),
-            ("commands/bench.html", "dark"),
-            ("api/overlap.html", "light"),
-            ("results/soo_rl.html", "dark"),
-        ]:
+        for k, file in enumerate(sorted(site.rglob("*.html"))):
+            page, scheme = file.relative_to(site).as_posix(), ("light", "dark")[k % 2]
             browser.prefer(scheme)
             browser.goto(home + page)
             assert browser.js("document.documentElement.scrollWidth") <= 375, page
+            assert browser.js(BROKEN) == [], page
             grounds.add((scheme, browser.js("getComputedStyle(document.body).backgroundColor")))
         assert len(grounds) == 2  # one for each scheme
         browser.goto(f"{home}index.html?q=Whisper")
