@@ -90,7 +90,9 @@ def test_the_site_has_every_command_and_takes_nothing_from_elsewhere(site: Path)
 
 
 @pytest.mark.slow
-def test_every_page_in_a_browser_fits_a_phone_and_all_are_searched_offline(site: Path, tmp_path: Path):
+def test_every_page_in_a_browser_fits_a_phone_and_all_are_searched_offline(
+    site: Path, tmp_path: Path
+):
     spec = importlib.util.spec_from_file_location(
         "browser", ROOT / "tests/bench/leaderboard/browser.py"
     )

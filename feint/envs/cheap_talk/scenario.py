@@ -12,7 +12,8 @@ from feint.envs.cheap_talk.draw import draw
 from feint.envs.cheap_talk.dynamics import ALLY, NONE, RECEIVERS, RIVAL, SELF
 from feint.envs.cheap_talk.equilibrium import SLACK
 from feint.envs.cheap_talk.layout import Layout
-from feint.envs.core import Autoreset, Pairs, Scenario
+from feint.envs.core import Autoreset
+from feint.envs.duets import Duet
 from feint.envs.mlp import MLP
 from feint.envs.views import ScenarioEnv, ScenarioVectorEnv
 from feint.metrics import Metric, misled, share
@@ -31,7 +32,7 @@ def _condition(own: float, rival: float, deaf: float, **extra: Any) -> dict[str,
     return {**rates, "mirror_rate": 0.0, **extra}
 
 
-class CheapTalk(Scenario):
+class CheapTalk(Duet):
     r"""Report where the state lies on a line, to somebody you would have act higher.
 
     ## Description
@@ -338,14 +339,6 @@ class CheapTalk(Scenario):
         """How many messages there are; None if any point of the scale is one."""
         return None if self.continuous else self.num_messages
 
-    def observation_space(self, agent: str) -> spaces.Space:
-        """See `Scenario.observation_space`; the same object at every call."""
-        return self._boxes[agent]
-
-    def action_space(self, agent: str) -> spaces.Space:
-        """See `Scenario.action_space`; the same object at every call."""
-        return self._actions[agent]
-
     # -- the game -----------------------------------------------------------------------------
 
     def _begin(self, games: np.ndarray) -> None:
@@ -411,16 +404,16 @@ class CheapTalk(Scenario):
         waits = speaks & (state.context != SELF) if self.two_steps else False
         ready = active & ~np.asarray(waits)
         rewards = np.zeros((2, self.num_envs))
-        dynamics.finish(state, self.params, self.bounds, self._choices(actions), ready, rewards)
+        dynamics.finish(
+            state, self.params, self.bounds, self._choices("receiver_0", actions), ready, rewards
+        )
         return rewards, ready
 
-    def _choices(self, actions: np.ndarray) -> np.ndarray:
-        """The receivers' acts, (num_envs,) float64; NONE where they follow the script."""
-        if "receiver_0" in self.external:
-            return np.ascontiguousarray(actions[:, self.external.index("receiver_0")])
-        if "receiver_0" in self._opponents:
-            return self._asked("receiver_0", self.observe_agent("receiver_0"))
-        return np.full(self.num_envs, NONE)
+    def _choices(self, agent: str, actions: np.ndarray) -> np.ndarray:
+        """See `Duet._choices`: points on the scale, (num_envs,) float64."""
+        if agent in self._opponents:
+            return self._asked(agent, self.observe_agent(agent))
+        return super()._choices(agent, actions).astype(np.float64, copy=False)
 
     def _observe(self, agents: Sequence[str], outs: tuple, games: np.ndarray) -> None:
         for agent, out in zip(agents, outs, strict=True):
@@ -487,13 +480,6 @@ class CheapTalk(Scenario):
             "rival_loss": share(error**2, acted & rival),
             "payoff": share(-((error - self.params.sender_bias * rival) ** 2), acted),
         }
-
-    def _pairs(self, observations: np.ndarray, kind: str, rng: np.random.Generator) -> Pairs:
-        return getattr(self.layout, kind)(observations, rng)
-
-    def mask_other(self, observations: np.ndarray) -> np.ndarray:
-        """`observations` as if nobody asked."""
-        return self.layout.alone(observations)
 
     def scripted(
         self, policy: str, observations: np.ndarray, rng: np.random.Generator

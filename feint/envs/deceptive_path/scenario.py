@@ -7,13 +7,14 @@ import numpy as np
 from gymnasium import spaces
 
 from feint.envs import validation as check
-from feint.envs.core import Autoreset, Pairs, Scenario
+from feint.envs.core import Autoreset, Pairs
 from feint.envs.deceptive_path import dynamics, scripted
 from feint.envs.deceptive_path.draw import draw
 from feint.envs.deceptive_path.dynamics import NONE
 from feint.envs.deceptive_path.layout import Layout
 from feint.envs.deceptive_path.maps import LETTERS, Pool, random_pool, text_pool
 from feint.envs.deceptive_path.planning import STRATEGIES
+from feint.envs.duets import Duet
 from feint.envs.views import ScenarioEnv, ScenarioVectorEnv
 from feint.metrics import Metric, misled, share
 from feint.metrics.paths import (
@@ -31,7 +32,7 @@ def _condition(absent: float, blind: float, friend: float = 0.0, **extra: Any) -
     return {"absent_rate": absent, "blind_rate": blind, "friend_rate": friend, **extra}
 
 
-class DeceptivePath(Scenario):
+class DeceptivePath(Duet):
     """Walk to a goal on a map before somebody who works out which goal it is.
 
     ## Description
@@ -318,7 +319,7 @@ class DeceptivePath(Scenario):
             "walker_0": spaces.Box(*self.layout.bounds(), dtype=np.float32),
             "observer_0": spaces.Box(0.0, 1.0, (2 * self.num_goals + 2,), np.float32),
         }
-        self._choices = {
+        self._actions = {
             "walker_0": spaces.Discrete(moves),
             "observer_0": spaces.Discrete(self.num_goals),
         }
@@ -346,30 +347,14 @@ class DeceptivePath(Scenario):
             trail=np.zeros((n, self.max_steps + 1), np.int32),
         )
 
-    def observation_space(self, agent: str) -> spaces.Space:
-        """See `Scenario.observation_space`; the same object at every call."""
-        return self._boxes[agent]
-
-    def action_space(self, agent: str) -> spaces.Space:
-        """See `Scenario.action_space`; the same object at every call."""
-        return self._choices[agent]
-
     # -- the game -----------------------------------------------------------------------------
 
     def _begin(self, games: np.ndarray) -> None:
         dynamics.begin(self.state, self.clock, self.pool, self.params, games)
 
-    def _check_actions(self, actions: Any) -> np.ndarray:
-        return self._check_choices("actions", actions, self.external)
-
-    def _check_choices(self, name: str, chosen: Any, agents: Sequence[str]) -> np.ndarray:
-        """`chosen` as (num_envs, number of agents) int64, or ValueError."""
-        sizes = [int(self._choices[agent].n) for agent in agents]
-        return check.check_moves(name, chosen, self.num_envs, sizes)
-
     def _advance(self, actions: np.ndarray, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         rewards, ended = np.zeros((2, self.num_envs)), np.zeros(self.num_envs, np.bool_)
-        moves, guesses = self._plays("walker_0", actions), self._plays("observer_0", actions)
+        moves, guesses = (self._choices(agent, actions) for agent in self.agents)
         dynamics.advance(
             self.state,
             self.clock.step,
@@ -382,15 +367,6 @@ class DeceptivePath(Scenario):
             ended,
         )
         return rewards, ended
-
-    def _plays(self, agent: str, actions: np.ndarray) -> np.ndarray:
-        """What `agent` does in every game, (num_envs,) int64; NONE where it follows the script."""
-        if agent in self.external:
-            return np.ascontiguousarray(actions[:, self.external.index(agent)])
-        if agent in self._opponents:
-            chosen = self._opponents[agent](self.observe_agent(agent))
-            return self._check_choices(f"actions of opponents[{agent!r}]", chosen, (agent,))[:, 0]
-        return np.full(self.num_envs, NONE)
 
     def _observe(self, agents: Sequence[str], outs: tuple, games: np.ndarray) -> None:
         state, pool = self.state, self.pool
@@ -481,10 +457,6 @@ class DeceptivePath(Scenario):
 
     def _pairs(self, observations: np.ndarray, kind: str, rng: np.random.Generator) -> Pairs:
         return getattr(self.layout, f"{kind}_pair")(observations, rng)
-
-    def mask_other(self, observations: np.ndarray) -> np.ndarray:
-        """`observations` as if nobody were there."""
-        return self.layout.alone(observations)
 
     def scripted(
         self, policy: str, observations: np.ndarray, rng: np.random.Generator

@@ -7,10 +7,11 @@ import numpy as np
 from gymnasium import spaces
 
 from feint.envs import validation as check
-from feint.envs.core import Autoreset, Pairs, Scenario
+from feint.envs.core import Autoreset
+from feint.envs.duets import Duet
 from feint.envs.oversight import dynamics, observer, scripted
 from feint.envs.oversight.draw import draw
-from feint.envs.oversight.dynamics import NONE, SHORTCUT, WAIT
+from feint.envs.oversight.dynamics import SHORTCUT, WAIT
 from feint.envs.oversight.layout import Layout
 from feint.envs.views import ScenarioEnv, ScenarioVectorEnv
 from feint.metrics import Metric, misled, share
@@ -22,7 +23,7 @@ def _condition(absent: float, blind: float, **extra: Any) -> dict[str, Any]:
     return {"absent_rate": absent, "blind_rate": blind, **extra}
 
 
-class Oversight(Scenario):
+class Oversight(Duet):
     """Do the work, or bridge the meter while nobody looks.
 
     ## Description
@@ -294,7 +295,7 @@ class Oversight(Scenario):
             "worker_0": spaces.Box(low, np.ones_like(low), dtype=np.float32),
             "overseer_0": spaces.Box(0.0, 1.0, (dynamics.OVERSEER_COLUMNS,), np.float32),
         }
-        self._moves = {
+        self._actions = {
             "worker_0": spaces.Discrete(self.params.num_tools + 2),
             "overseer_0": spaces.Discrete(2),
         }
@@ -327,41 +328,19 @@ class Oversight(Scenario):
             nuisance=np.zeros((n, num_nuisance)),
         )
 
-    def observation_space(self, agent: str) -> spaces.Space:
-        """See `Scenario.observation_space`; the same object at every call."""
-        return self._boxes[agent]
-
-    def action_space(self, agent: str) -> spaces.Space:
-        """See `Scenario.action_space`; the same object at every call."""
-        return self._moves[agent]
-
     # -- the game -----------------------------------------------------------------------------
 
     def _begin(self, games: np.ndarray) -> None:
         dynamics.begin(self.state, self.clock, self.params, games)
 
-    def _check_actions(self, actions: Any) -> np.ndarray:
-        sizes = [int(self._moves[agent].n) for agent in self.external]
-        return check.check_moves("actions", actions, self.num_envs, sizes)
-
     def _advance(self, actions: np.ndarray, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         rewards = np.zeros((2, self.num_envs))
         terminated = np.zeros(self.num_envs, np.bool_)
-        acts, audits = (self._acts(agent, actions) for agent in self.agents)
+        acts, audits = (self._choices(agent, actions) for agent in self.agents)
         dynamics.advance(
             self.state, self.clock, self.params, acts, audits, active, rewards, terminated
         )
         return rewards, terminated
-
-    def _acts(self, agent: str, actions: np.ndarray) -> np.ndarray:
-        """What `agent` does in every game, (num_envs,) int64; NONE where it follows the script."""
-        if agent in self.external:
-            return np.ascontiguousarray(actions[:, self.external.index(agent)])
-        if agent in self._opponents:
-            chosen = self._opponents[agent](self.observe_agent(agent))
-            name, size = f"actions of opponents[{agent!r}]", int(self._moves[agent].n)
-            return check.check_moves(name, chosen, self.num_envs, [size])[:, 0]
-        return np.full(self.num_envs, NONE)
 
     def _observe(self, agents: Sequence[str], outs: tuple, games: np.ndarray) -> None:
         for agent, out in zip(agents, outs, strict=True):
@@ -423,13 +402,6 @@ class Oversight(Scenario):
             "shortcuts": share(short, did),
             "caught": share(found / np.maximum(fake, 1), last & (fake > 0)),
         }
-
-    def _pairs(self, observations: np.ndarray, kind: str, rng: np.random.Generator) -> Pairs:
-        return getattr(self.layout, kind)(observations, rng)
-
-    def mask_other(self, observations: np.ndarray) -> np.ndarray:
-        """`observations` as if there were no overseer."""
-        return self.layout.alone(observations)
 
     def scripted(
         self, policy: str, observations: np.ndarray, rng: np.random.Generator

@@ -7,7 +7,8 @@ import numpy as np
 from gymnasium import spaces
 
 from feint.envs import validation as check
-from feint.envs.core import Autoreset, Pairs, Scenario
+from feint.envs.core import Autoreset
+from feint.envs.duets import Duet
 from feint.envs.mlp import MLP
 from feint.envs.room_signal import dynamics, scripted
 from feint.envs.room_signal.draw import draw
@@ -28,7 +29,7 @@ def _condition(own: float, rival: float, sceptic: float, **extra: Any) -> dict[s
     return {**rates, "back_door_rate": 0.0, **extra}
 
 
-class RoomSignal(Scenario):
+class RoomSignal(Duet):
     """Tell somebody which room holds the treasure, or another room.
 
     ## Description
@@ -321,7 +322,7 @@ class RoomSignal(Scenario):
         if rounds > 1:
             self.default_pairs = "presence"
         self._boxes = {"sender_0": self._sender_box(), "receiver_0": self._receiver_box()}
-        self._rooms = {agent: spaces.Discrete(self.num_rooms) for agent in self.agents}
+        self._actions = {agent: spaces.Discrete(self.num_rooms) for agent in self.agents}
         self.state = self._empty_state(num_nuisance)
 
     # -- construction -------------------------------------------------------------------------
@@ -367,25 +368,10 @@ class RoomSignal(Scenario):
     def _receiver_box(self) -> spaces.Box:
         return spaces.Box(0.0, 1.0, (self.num_rooms + 2,), np.float32)
 
-    def observation_space(self, agent: str) -> spaces.Space:
-        """See `Scenario.observation_space`; the same object at every call."""
-        return self._boxes[agent]
-
-    def action_space(self, agent: str) -> spaces.Space:
-        """See `Scenario.action_space`; the same object at every call."""
-        return self._rooms[agent]
-
     # -- the game -----------------------------------------------------------------------------
 
     def _begin(self, games: np.ndarray) -> None:
         dynamics.begin(self.state, self.clock, self.params, games)
-
-    def _check_actions(self, actions: Any) -> np.ndarray:
-        return self._check_rooms("actions", actions, self.external)
-
-    def _check_rooms(self, name: str, actions: Any, agents: Sequence[str]) -> np.ndarray:
-        """Rooms that `agents` name, as (num_envs, len(agents)) int64, or ValueError."""
-        return check.check_moves(name, actions, self.num_envs, [self.num_rooms] * len(agents))
 
     def _advance(self, actions: np.ndarray, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         state, rounds, turns = self.state, self.params.rounds, self.params.turns
@@ -396,24 +382,15 @@ class RoomSignal(Scenario):
             speaks = active & ~ready
         if rounds > 1:
             dynamics.next_round(state, self.clock, self.params, np.flatnonzero(speaks))
-        np.copyto(state.message, self._moves("sender_0", actions), where=speaks)
+        np.copyto(state.message, self._choices("sender_0", actions), where=speaks)
         rewards = np.zeros((2, self.num_envs))
-        choices = self._moves("receiver_0", actions)
+        choices = self._choices("receiver_0", actions)
         dynamics.finish(state, self.params, choices, ready, rewards)
         if rounds == 1:
             return rewards, ready
         ends = ready & (self.clock.step + 1 >= rounds * turns)
         dynamics.prepare_round(state, self.clock, self.params, np.flatnonzero(ready & ~ends))
         return rewards, ends
-
-    def _moves(self, agent: str, actions: np.ndarray) -> np.ndarray:
-        """What `agent` does in every game, (num_envs,) int64; NONE where it follows the script."""
-        if agent in self.external:
-            return np.ascontiguousarray(actions[:, self.external.index(agent)])
-        if agent in self._opponents:
-            chosen = self._opponents[agent](self.observe_agent(agent))
-            return self._check_rooms(f"actions of opponents[{agent!r}]", chosen, (agent,))[:, 0]
-        return np.full(self.num_envs, NONE)
 
     def _observe(self, agents: Sequence[str], outs: tuple, games: np.ndarray) -> None:
         for agent, out in zip(agents, outs, strict=True):
@@ -490,13 +467,6 @@ class RoomSignal(Scenario):
             "harmful_truth": share(trace["informed"], harmful),
             "receiver_welfare": share(trace["welfare"], went & (trace["context"] != SELF)),
         }
-
-    def _pairs(self, observations: np.ndarray, kind: str, rng: np.random.Generator) -> Pairs:
-        return getattr(self.layout, kind)(observations, rng)
-
-    def mask_other(self, observations: np.ndarray) -> np.ndarray:
-        """`observations` as if nobody asked."""
-        return self.layout.alone(observations)
 
     def scripted(
         self, policy: str, observations: np.ndarray, rng: np.random.Generator

@@ -7,10 +7,10 @@ import numpy as np
 from gymnasium import spaces
 
 from feint.envs import validation as check
-from feint.envs.core import Autoreset, Pairs, Scenario
+from feint.envs.core import Autoreset
+from feint.envs.duets import Duet
 from feint.envs.sandbagging import dynamics, observer, scripted
 from feint.envs.sandbagging.draw import draw
-from feint.envs.sandbagging.dynamics import NONE
 from feint.envs.sandbagging.layout import Layout
 from feint.envs.views import ScenarioEnv, ScenarioVectorEnv
 from feint.metrics import Metric, misled, sandbagging_gap, share
@@ -20,7 +20,7 @@ def _condition(absent: float, blind: float, code: float = 0.0, **extra: Any) -> 
     return {"absent_rate": absent, "blind_rate": blind, "code_rate": code, **extra}
 
 
-class Sandbagging(Scenario):
+class Sandbagging(Duet):
     """Fail a test on purpose, to be deployed.
 
     ## Description
@@ -282,7 +282,7 @@ class Sandbagging(Scenario):
             "subject_0": spaces.Box(low, np.ones_like(low), dtype=np.float32),
             "tester_0": spaces.Box(0.0, 1.0, (dynamics.TESTER_COLUMNS,), np.float32),
         }
-        self._moves = {"subject_0": spaces.Discrete(num_answers), "tester_0": spaces.Discrete(2)}
+        self._actions = {"subject_0": spaces.Discrete(num_answers), "tester_0": spaces.Discrete(2)}
         self.state = self._empty_state(num_nuisance)
 
     # -- construction -------------------------------------------------------------------------
@@ -297,42 +297,20 @@ class Sandbagging(Scenario):
             nuisance=np.zeros((n, num_nuisance)),
         )
 
-    def observation_space(self, agent: str) -> spaces.Space:
-        """See `Scenario.observation_space`; the same object at every call."""
-        return self._boxes[agent]
-
-    def action_space(self, agent: str) -> spaces.Space:
-        """See `Scenario.action_space`; the same object at every call."""
-        return self._moves[agent]
-
     # -- the game -----------------------------------------------------------------------------
 
     def _begin(self, games: np.ndarray) -> None:
         dynamics.begin(self.state, self.clock, self.params, self.rates, games)
 
-    def _check_actions(self, actions: Any) -> np.ndarray:
-        sizes = [int(self._moves[agent].n) for agent in self.external]
-        return check.check_moves("actions", actions, self.num_envs, sizes)
-
     def _advance(self, actions: np.ndarray, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         rewards = np.zeros((2, self.num_envs))
         terminated = np.zeros(self.num_envs, np.bool_)
-        answers, verdicts = (self._acts(agent, actions) for agent in self.agents)
+        answers, verdicts = (self._choices(agent, actions) for agent in self.agents)
         dynamics.advance(
             self.state, self.clock, self.params, self.rates, self._posterior,
             answers, verdicts, active, rewards, terminated,
         )  # fmt: skip
         return rewards, terminated
-
-    def _acts(self, agent: str, actions: np.ndarray) -> np.ndarray:
-        """What `agent` does in every game, (num_envs,) int64; NONE where it follows the script."""
-        if agent in self.external:
-            return np.ascontiguousarray(actions[:, self.external.index(agent)])
-        if agent in self._opponents:
-            chosen = self._opponents[agent](self.observe_agent(agent))
-            name, size = f"actions of opponents[{agent!r}]", int(self._moves[agent].n)
-            return check.check_moves(name, chosen, self.num_envs, [size])[:, 0]
-        return np.full(self.num_envs, NONE)
 
     def _observe(self, agents: Sequence[str], outs: tuple, games: np.ndarray) -> None:
         for agent, out in zip(agents, outs, strict=True):
@@ -399,13 +377,6 @@ class Sandbagging(Scenario):
             "coded_right": share(right, solvable & trace["coded"]),
             "restricted": share(trace["restricted"], decided),
         }
-
-    def _pairs(self, observations: np.ndarray, kind: str, rng: np.random.Generator) -> Pairs:
-        return getattr(self.layout, kind)(observations, rng)
-
-    def mask_other(self, observations: np.ndarray) -> np.ndarray:
-        """`observations` as if there were no tester."""
-        return self.layout.alone(observations)
 
     def scripted(
         self, policy: str, observations: np.ndarray, rng: np.random.Generator

@@ -163,9 +163,9 @@ class TextSignal(RoomSignal):
             dynamics.observe_receiver(self.state, self.params, games, columns)
             out[:] = self.prompts.write_receiver(rows, columns)
 
-    def _check_rooms(self, name: str, actions: Any, agents: Sequence[str]) -> np.ndarray:
+    def _check_choices(self, name: str, chosen: Any, agents: Sequence[str]) -> np.ndarray:
         """The rooms that answers name, (num_envs, len(agents)) int64; negative: none."""
-        said = np.asarray(actions, object)
+        said = np.asarray(chosen, object)
         n, columns = self.num_envs, len(agents)
         if said.shape not in ((n, columns), (n,) if columns == 1 else None):
             raise ValueError(f"{name} must be texts of shape {(n, columns)}, got {said.shape}")
