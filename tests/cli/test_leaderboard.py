@@ -8,36 +8,7 @@ import pytest
 
 from feint.bench import Suite, run_suite
 from feint.cli import main
-
-SUITE = """
-name = "little"
-job = "feint.bench.rl:run"
-seeds = [1]
-[defaults]
-episodes = 50
-conditions = ["present"]
-deception = "present/lie"
-task = { present = "present/own_pick" }
-num_envs = 8
-net_arch = [8]
-curve_points = 1
-steps = 64
-algo = { n_steps = 8, batch_size = 64, n_epochs = 1 }
-[[scenario]]
-key = "room"
-title = "room"
-settings = { id = "feint/RoomSignal-v0" }
-[[arm]]
-key = "deceptive"
-title = "liar"
-role = "reference"
-settings = { kind = "train" }
-[[arm]]
-key = "honest"
-title = "honest"
-role = "reference"
-settings = { kind = "train", incentive = 0.0 }
-"""
+from tests.cli.little import SUITE
 
 
 def run(*arguments):
@@ -61,14 +32,14 @@ def test_a_folder_of_runs_is_verified_and_put_on_the_board(ran, tmp_path):
     assert code == 0 and "room/deceptive/seed1: verified; 10 of 10 numbers came" in told
     assert "held-out opponent doubtful: present/lie" in told and "held-out observer: misled" in told
     assert (
-        f"1 of 1 runs verified, 1 left out (verified before, or not asked for); see {ran}" in told
+        f"1 of 1 runs verified, 2 left out (verified before, or not asked for); see {ran}" in told
     )
     assert set(json.loads((ran / "verification.json").read_text())["runs"]) == {
         "room/deceptive/seed1"
     }
     pytest.importorskip("feint.bench.leaderboard.site")
     code, told, said = run("build", "--from", ran, "--to", tmp_path / "board")
-    assert code == 0 and not said and "2 rows of 1 suites, 0 of them ranked" in told
+    assert code == 0 and not said and "3 rows of 1 suites, 0 of them ranked" in told
     assert (tmp_path / "board" / "index.html").exists()
 
 
