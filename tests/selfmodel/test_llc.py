@@ -103,7 +103,7 @@ def test_a_singular_product_agrees_with_the_integral():
 
 def test_it_agrees_with_devinterp_on_the_same_chains():
     sampler = pytest.importorskip(
-        "devinterp.slt.sampler", reason="devinterp 0.2.0 is not installed: no second opinion"
+        "devinterp.slt.sampler", reason="pip install --no-deps devinterp==0.2.0 einops"
     )
     from torch.utils.data import DataLoader, TensorDataset
 
