@@ -500,7 +500,9 @@ def test_the_belief_pair_is_what_blinding_shows():
     np.testing.assert_array_equal(made.valid, foe)
     game.blind()
     np.testing.assert_array_equal(made.self_obs[foe], game.observe()[0][foe])
-    assert not game.compute_labels()["watched"].any()
+    friend = game.state.present & game.state.friend  # who foresees the goal, as under blind_rate
+    assert foe.any() and friend.any()
+    np.testing.assert_array_equal(game.compute_labels()["watched"], friend)
 
 
 def test_the_presence_pair_is_the_same_walk_with_nobody_there():
@@ -598,8 +600,9 @@ def test_the_text_picture_tells_the_story():
     assert "step 1: a friend watches, guesses" in text
     assert f"on the way to {goal}, cost 1 (best way: 6)" in text
     assert "belief: A 0." in text
-    game.blind()
-    assert "belief: no idea" in game.draw().ansi
+    foe = make(1, map=YARD, **DeceptivePath.conditions["present"])
+    foe.blind()
+    assert "belief: no idea" in foe.draw().ansi
 
 
 @pytest.mark.parametrize("preset", [None, "easy", "hard"])

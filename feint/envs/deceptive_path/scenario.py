@@ -378,9 +378,9 @@ class DeceptivePath(Duet):
                 dynamics.observe_observer(state, pool.costs, pool.start, self.scale, games, out)
 
     def blind(self, games: np.ndarray | None = None) -> None:
-        """From now on whoever is there in `games` (all by default) does not see the walker."""
+        """From now on a foe in `games` (all by default) does not see the walker; a friend does."""
         chosen = np.ones(self.num_envs, np.bool_) if games is None else self._check_mask(games)
-        self.state.sees[chosen] = False
+        self.state.sees[chosen & ~self.state.friend] = False
 
     # -- deception ----------------------------------------------------------------------------
 
