@@ -185,6 +185,8 @@ def check_make(given: list[str]) -> None:
 
 def check_python(given: list[str]) -> None:
     if given[0] == "-m":
+        if given[1].startswith("rl_zoo3"):
+            pytest.importorskip("rl_zoo3", reason="wants newer versions than the lowest")
         known = importlib.util.find_spec(given[1]) is not None
         assert known or given[1] == "build"  # needed for a release alone
     elif given[0] != "-c" and (ROOT / given[0]).parent != ROOT:  # else it is the reader's own

@@ -145,7 +145,7 @@ class ScenarioVectorEnv(VectorEnv):
         preset: str | None = None,
         **kwargs: Any,
     ) -> None:
-        self._screen = Screen(render_mode, 10)  # first: `close` may follow a failed construction
+        self._screen = Screen(render_mode, 10)
         try:
             mode = AutoresetMode(autoreset_mode)
         except ValueError as error:
@@ -223,7 +223,8 @@ class ScenarioVectorEnv(VectorEnv):
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close what `render` opened."""
-        self._screen.close()
+        if hasattr(self, "_screen"):  # Gymnasium closes what could not be made, too
+            self._screen.close()
 
     def pairs(self, observations: Array, kind: str, rng: Any = None) -> Any:
         """See `Scenario.pairs`."""

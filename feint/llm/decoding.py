@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
-from feint.llm.packing import neighbours, pack
+from feint.llm.packing import keeping, neighbours, pack
 
 #: Of one prompt, for each layer: keys and values, `(heads, t, width)`.
 Kept = list[tuple[Tensor, Tensor]]
@@ -34,8 +34,7 @@ def prefill(
         cache = DynamicCache()
         logits = model(
             **packed.arguments(parameter.dtype, parameter.device),
-            cache=cache,
-            use_cache=True,
+            **keeping(cache),
             logits_to_keep=keep.to(parameter.device),
         ).logits[0]
         for place, (k, (_, path)) in enumerate(zip(group, packed.paths, strict=True)):
@@ -106,8 +105,7 @@ def decode(
             input_ids=token,
             position_ids=(lengths + step)[:, None].expand(-1, n),
             attention_mask=mask[:, None],
-            cache=cache,
-            use_cache=True,
+            **keeping(cache),
         ).logits
         token = pick(logits, alive)
     return said

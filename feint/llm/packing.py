@@ -8,9 +8,16 @@ nearly all of it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+import transformers
+from packaging.version import Version
 from torch import Tensor
+from transformers import Cache
+
+#: What models call their cache.
+_CACHE = "cache" if Version(transformers.__version__) >= Version("5.24") else "past_key_values"
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,11 @@ def _tree(group: Sequence[Sequence[int]]) -> tuple[list[int], list[int], list[li
             branch.append(at)
         branches.append(branch)
     return tokens, depths, branches
+
+
+def keeping(cache: Cache | None) -> dict[str, Any]:
+    """Arguments with which a model reads a cache and adds to it, if there is one."""
+    return {_CACHE: cache, "use_cache": cache is not None}
 
 
 def neighbours(sequences: Sequence[Sequence[int]], width: int = 320) -> list[list[int]]:

@@ -18,7 +18,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from feint.llm.chat import render
 from feint.llm.decoding import decode, end_tokens
 from feint.llm.loading import unwrapped
-from feint.llm.packing import neighbours, pack, shared
+from feint.llm.packing import keeping, neighbours, pack, shared
 from feint.llm.partial import only_blocks
 from feint.llm.prefix import PrefixStates
 from feint.llm.scene import Prompt, Scene, decided
@@ -213,8 +213,7 @@ def _run(
     with shared_part:
         logits = model(
             **arguments,
-            cache=cache,
-            use_cache=cache is not None,
+            **keeping(cache),
             logits_to_keep=torch.tensor(keep, device=parameter.device),
         ).logits
     for k in order:
