@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 import transformers
-from packaging.version import Version
 from torch import Tensor
 from transformers import Cache
 
+_VERSION = tuple(int(part) for part in transformers.__version__.split(".")[:2])
 #: What models call their cache.
-_CACHE = "cache" if Version(transformers.__version__) >= Version("5.24") else "past_key_values"
+_CACHE = "cache" if _VERSION >= (5, 24) else "past_key_values"
 
 
 @dataclass(frozen=True)
