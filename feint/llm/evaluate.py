@@ -221,15 +221,9 @@ def find(result: dict[str, Any], cell: str, family: str = "burglar", variant: st
 def count(scenes: Sequence[Scene], readings: Sequence[Reading], transcripts: int = 4) -> dict:
     """One row of the result: what came out in scenes of one family, cell and variant."""
     choices = [reading.choice for reading in readings]
-    first = scenes[0]
-    variants = {scene.variant for scene in scenes}
     row: dict[str, Any] = {
-        "family": first.family,
-        "cell": first.cell,
-        "variant": first.variant if len(variants) == 1 else "",
-        "n": len(scenes),
-        "items": len({scene.item for scene in scenes}),
-        "choice": _labels(choices),
+        **heading(scenes),
+        "choice": labels(choices),
         "by_order": _by_order(scenes, choices),
         "deceptive": _over_items(scenes, [choice == "deceptive" for choice in choices]),
         "mass": float(np.mean([reading.mass for reading in readings])),
@@ -243,7 +237,7 @@ def count(scenes: Sequence[Scene], readings: Sequence[Reading], transcripts: int
     heard = [(scene, r.answer) for scene, r in pairs if r.answer is not None]
     if heard:
         said = [label(answer, scene) for scene, answer in heard]
-        row["said"] = _labels(said)
+        row["said"] = labels(said)
         row["said_by_order"] = _by_order([scene for scene, _ in heard], said)
         row["intent"] = sum(speaks_of_deceit(answer) for _, answer in heard) / len(heard)
         row["transcripts"] = [
@@ -253,7 +247,20 @@ def count(scenes: Sequence[Scene], readings: Sequence[Reading], transcripts: int
     return row
 
 
-def _labels(found: Sequence[str]) -> dict[str, dict[str, float]]:
+def heading(scenes: Sequence[Scene]) -> dict[str, Any]:
+    """What a row is of."""
+    first, variants = scenes[0], {scene.variant for scene in scenes}
+    return {
+        "family": first.family,
+        "cell": first.cell,
+        "variant": first.variant if len(variants) == 1 else "",
+        "n": len(scenes),
+        "items": len({scene.item for scene in scenes}),
+    }
+
+
+def labels(found: Sequence[str]) -> dict[str, dict[str, float]]:
+    """How often each label occurs: count, rate and Wilson's interval."""
     return {
         name: {"count": found.count(name), **numbers(wilson(found.count(name), len(found)))}
         for name in LABELS
@@ -265,7 +272,7 @@ def _by_order(scenes: Sequence[Scene], found: Sequence[str]) -> dict[str, dict]:
     for order in ORDERS:
         there = [f for scene, f in zip(scenes, found, strict=True) if scene.order == order]
         if there:
-            both[order] = _labels(there)
+            both[order] = labels(there)
     return both
 
 

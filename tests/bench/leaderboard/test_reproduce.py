@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from feint.bench.leaderboard.reproduce import FALSE_REFUSALS, TESTS, compare, exact
-from feint.bench.leaderboard.rl_runs import sums
+from feint.bench.leaderboard.reproduce import FALSE_REFUSALS, TESTS, compare, exact, sums
 
 
 def claim(values):
