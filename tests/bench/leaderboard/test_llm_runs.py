@@ -4,6 +4,7 @@ import copy
 import hashlib
 import json
 import shutil
+from typing import Any
 
 import pytest
 import torch
@@ -93,6 +94,7 @@ OVERLAP = "organism_0/overlap/seed1"
 
 def talkative(folder):
     """A model with larger weights, all of whose answers begin with the space before an option."""
+    model: Any
     model, tokenizer = load(folder)
     (space,) = tokenizer(" ")["input_ids"]
     torch.manual_seed(0)
