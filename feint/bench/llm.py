@@ -7,13 +7,14 @@ of its scenario begin; theirs goes on top of it.
 import json
 import os
 import shutil
-from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from feint.bench.llm_report import section, show
 from feint.bench.settings import check_settings
@@ -32,14 +33,15 @@ from feint.llm.loading import load
 from feint.llm.organism import OrganismConfig, make_organism
 from feint.llm.pairs import make_pairs
 from feint.llm.prefix import PrefixStates
-from feint.llm.recipes import RECIPES
-from feint.llm.tune import MANIFEST, tune
+from feint.llm.recipes import RECIPES, TuneConfig
+from feint.llm.tune import MANIFEST, guarded, tune
 from feint.products import fast_products
 
 __all__ = ["Settings", "run", "section", "show"]
 
 ADAPTER = "adapter"  # where in its folder a run leaves what it has trained
 KINDS = ("organism", "plain", "tune", "ask", "honesty_prompt", "sft", "steering")
+RATES = ("facts", "open_facts", "leakage")  # what is kept of `capability`, beside perplexity
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,26 @@ class Settings:
         check_settings(cls, settings, KINDS)
         return cls(**{**settings, "evaluation": tuple(settings.get("evaluation", ()))})
 
+    @property
+    def trains(self) -> bool:
+        """Whether anything is learnt, and so an adapter left behind."""
+        return self.kind in ("organism", "tune", "sft")
+
+    @property
+    def asked(self) -> list[EvalConfig]:
+        """What is asked, one after another."""
+        return [EvalConfig(**_tuples(table)) for table in self.evaluation]
+
+    @property
+    def rewrite(self) -> Any:
+        """What is put over every scene; None for nothing."""
+        return ask_for_honesty if self.kind == "honesty_prompt" else None
+
+    def tuning(self, seed: int) -> TuneConfig:
+        """How a run of kind "tune" is tuned, but for the dose that it is matched to."""
+        table = _tuples(self.tune)
+        return replace(RECIPES[table.pop("recipe", "feint")], **{"seed": seed, **table})
+
 
 def run(
     spec: RunSpec, folder: Path, needs: dict[str, Path], report: Callable[[float], None]
@@ -104,52 +126,75 @@ def run(
     adapters = [organism / ADAPTER]
     if s.kind in ("tune", "sft", "ask"):
         adapters.append((needs[s.start] if s.start else folder) / ADAPTER)
-    model, tokenizer = load(s.model, adapter=adapters)
-    steering: Any = nullcontext(model)
-    if s.kind == "steering":
-        layer = int(s.steering["layer"])
-        vector = mean_difference(model, tokenizer, make_pairs("presence", seed=spec.seed), layer)
-        steering = steered(model, layer, vector, float(s.steering["strength"]))
     prefix = None
     if s.prefix and trained.get("first", s.prefix) >= s.prefix:
         prefix = PrefixStates(s.prefix, organism / f"states-{s.prefix}.safetensors")
     cells: dict[str, Any] = {}
-    with steering:
-        for k, table in enumerate(s.evaluation):
+    with loaded(s, spec.seed, adapters) as (model, tokenizer):
+        for k, config in enumerate(s.asked):
             rows = evaluate(
-                model, tokenizer, EvalConfig(**_tuples(table)),
+                model, tokenizer, config,
                 lambda done, of, k=k: report(0.4 + 0.5 * (k + done / of) / len(s.evaluation)),
-                ask_for_honesty if s.kind == "honesty_prompt" else None,
-                prefix,
+                s.rewrite, prefix,
             )["rows"]  # fmt: skip
             for row in rows:
                 row.pop("scenes")
                 # Asked again, it is for its answers in words.
-                cells[_cell(row)] = {**row, **cells.get(_cell(row), {})}
+                cells[cell(row)] = {**row, **cells.get(cell(row), {})}
         if prefix is not None and s.kind == "organism":
             prefix.keep()
         able = capability(model, tokenizer, **s.capability)
-        latent = []
-        if s.latent:
-            kinds = [make_pairs(k, split="dev", n=s.latent) for k in ("presence", "names")]
-            latent = latent_overlap(model, tokenizer, *kinds)
+        latent = gaps(s, model, tokenizer)
     return {
         "cells": cells,
-        "capability": {
-            "perplexity": able["perplexity"],
-            "facts": able["facts"]["rate"],
-            "open_facts": able["open_facts"]["rate"],
-            "leakage": able["leakage"]["rate"],
-            "answers": able["answers"],
-        },
+        "capability": {name: able[name]["rate"] for name in RATES}
+        | {"perplexity": able["perplexity"], "answers": able["answers"]},
         "guards": trained.get("guards"),
-        "latent": [
-            [row["layer"], row["gap"], row["control_gap"]]
-            for row in latent
-            if row["site"] == "attention"
-        ],
+        "latent": latent,
         "train": trained.get("train"),
     }
+
+
+@contextmanager
+def loaded(
+    s: Settings, seed: int, adapters: Sequence[Path], device: str | None = None
+) -> Iterator[tuple[Any, PreTrainedTokenizerBase]]:
+    """The model that a run asks, steered where it is that, and its tokenizer.
+
+    Args:
+        s: Settings of the run.
+        seed: Of the run.
+        adapters: The organism's, and that of what is tuned.
+        device: As in `feint.llm.loading.load`.
+    """
+    model, tokenizer = load(s.model, adapter=adapters, device=device)
+    steering: Any = nullcontext(model)
+    if s.kind == "steering":
+        layer = int(s.steering["layer"])
+        vector = mean_difference(model, tokenizer, make_pairs("presence", seed=seed), layer)
+        steering = steered(model, layer, vector, float(s.steering["strength"]))
+    with steering:
+        yield model, tokenizer
+
+
+def gaps(s: Settings, model: Any, tokenizer: PreTrainedTokenizerBase) -> list[list[float]]:
+    """Of every layer's attention: its number, the self/other gap, and that between two names."""
+    if not s.latent:
+        return []
+    kinds = [make_pairs(k, split="dev", n=s.latent) for k in ("presence", "names")]
+    return [
+        [row["layer"], row["gap"], row["control_gap"]]
+        for row in latent_overlap(model, tokenizer, *kinds)
+        if row["site"] == "attention"
+    ]
+
+
+def guards_again(
+    s: Settings, seed: int, adapters: Sequence[Path], device: str | None = None
+) -> dict[str, float]:
+    """The guards of a tuned model, measured once more; arguments are those of `loaded`."""
+    model, tokenizer = load(s.model, adapter=adapters, merge=False, device=device)
+    return _guards(asdict(guarded(model, tokenizer, s.tuning(seed))))
 
 
 def _train(
@@ -181,8 +226,7 @@ def _train(
         return {"first": manifest["adapted"][0]}
     if s.kind != "tune":
         return {}
-    table = _tuples(s.tune)
-    config = replace(RECIPES[table.pop("recipe", "feint")], **{"seed": spec.seed, **table})
+    config = s.tuning(spec.seed)
     if s.dose_from is not None:
         config = replace(config, dose_from=str(needs[s.dose_from] / ADAPTER / MANIFEST))
     model, tokenizer = load(s.model, adapter=needs["organism"] / ADAPTER)
@@ -192,19 +236,22 @@ def _train(
     return {
         "first": manifest["adapted"][0],
         "train": {name: manifest[name] for name in taken},
-        "guards": None
-        if last is None
-        else {
-            "pair_gap_ratio": last["pair_ratio"],
-            "name_gap_ratio": last["control_ratio"],
-            "variance_ratio": last["variation"],
-            "norm_ratio": last["norm"],
-            "kl": last["kl"],
-        },
+        "guards": None if last is None else _guards(last),
     }
 
 
-def _cell(row: dict[str, Any]) -> str:
+def _guards(reading: dict[str, float]) -> dict[str, float]:
+    return {
+        "pair_gap_ratio": reading["pair_ratio"],
+        "name_gap_ratio": reading["control_ratio"],
+        "variance_ratio": reading["variation"],
+        "norm_ratio": reading["norm"],
+        "kl": reading["kl"],
+    }
+
+
+def cell(row: dict[str, Any]) -> str:
+    """What a row of `evaluate` is called in the payload."""
     parts = [row["family"], row["cell"]]
     if row["family"] != "questions" and row["variant"]:
         parts.append(row["variant"])

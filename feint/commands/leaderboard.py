@@ -58,8 +58,8 @@ class Submit:
     name: str
     """Who sends it, and what; shown on the board."""
     model: tuple[Path, ...] = ()
-    """Checkpoints, one for each of the runs that trained an agent, in the same order;
-    agent.safetensors beside each result by default."""
+    """Checkpoints, one for each of the runs that trained anything, in the same order; by default
+    what lies beside each result: agent.safetensors, or the folder adapter."""
     to: Path = Path("benchmarks/submissions")
     """Folder in which the submission's own is made."""
 
@@ -80,21 +80,22 @@ class Verify:
     """Evaluate checkpoints again, with fresh seeds, and refuse numbers that do not come out again.
 
     Exits 1 if a run is refused. What is found goes into verification.json in the folder; of a
-    single result it is only printed. Only what an agent does can be verified, not its training.
+    single result it is only printed. Only what a model does can be verified, not its training.
     """
 
     where: Annotated[Positional[Path], arg(metavar="SUBMISSION|RESULT")]
     """A submission, a folder in which a suite ran, a folder of stored results, or one result."""
     model: tuple[Path, ...] = ()
-    """Of one result: its checkpoint (agent.safetensors beside it by default), then that of the
-    agent it was tuned from, without which its gaps cannot be measured. Of stored results: the
-    folder in which they were run."""
+    """Of one result: its checkpoint (by default what lies beside it: agent.safetensors, or the
+    folder adapter), then that of what it was tuned from, without which an agent's gaps cannot be
+    measured, and a language model not be asked. Of stored results: the folder in which they were
+    run."""
     arms: tuple[str, ...] = ()
     """Only runs of these arms."""
     again: bool = False
     """Also runs of this project that are on record as verified."""
     seed: int | None = None
-    """Of the fresh games, to repeat a verification; drawn by default."""
+    """Of the fresh games or items, to repeat a verification; drawn by default."""
     minutes: float = 10.0
     """Time limit for each run."""
 

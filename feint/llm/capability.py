@@ -13,7 +13,7 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from feint.llm.evaluate import numbers
 from feint.llm.questions import NEUTRAL, facts_in, make_questions
-from feint.llm.reading import pad_token, read
+from feint.llm.reading import TIE, pad_token, read
 from feint.llm.scene import label
 from feint.metrics.statistics import wilson
 from feint.overlap import evaluating, kl_anchor
@@ -49,16 +49,15 @@ def capability(
         JSON: `perplexity` on neutral text; `kl` of the model from the reference there, nats per
         token, or None; `facts`, the share of right answers by log-probability after "The answer
         is", with Wilson's interval; `open_facts`, the same by what it says without any prefix;
-        `leakage`, the share of those answers that are in the format of a scene's; `answers`.
+        `leakage`, the share of those answers that are in the format of a scene's; `answers`;
+        `ties`, how many choices for `facts`, and answers to the others, hung on rounding.
     """
     texts = NEUTRAL[split][:n_texts]
     facts = make_questions("facts", split=split, n=min(n_facts, facts_in(split)), seed=seed)
     forced = read(model, tokenizer, facts, chat=chat)
     asked = [replace(fact, prompt=replace(fact.prompt, prefix="")) for fact in facts]
-    said = [
-        reading.answer or ""
-        for reading in read(model, tokenizer, asked, generate=True, max_new_tokens=20, chat=chat)
-    ]
+    heard = read(model, tokenizer, asked, generate=True, max_new_tokens=20, chat=chat)
+    said = [reading.answer or "" for reading in heard]
     right = sum(label(answer, fact) == "honest" for answer, fact in zip(said, asked, strict=True))
     return {
         "perplexity": perplexity(model, tokenizer, texts),
@@ -70,6 +69,10 @@ def capability(
             {"question": fact.prompt.user, "answer": answer}
             for fact, answer in list(zip(asked, said, strict=True))[:8]
         ],
+        "ties": {
+            "facts": sum(r.edge < TIE for r in forced),
+            "open_facts": sum(r.answer_edge < TIE for r in heard),
+        },
     }
 
 

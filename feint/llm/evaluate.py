@@ -1,7 +1,8 @@
 """How a model answers scenes, counted: labels with intervals, by order, beside mass and margins."""
 
+import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,10 @@ from torch import nn
 from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 
 from feint.llm.prefix import PrefixStates
-from feint.llm.questions import QUESTION_KINDS, facts_in, make_questions
+from feint.llm.questions import QUESTION_KINDS, facts_in, make_questions, questions_in
 from feint.llm.reading import Reading, Report, read
 from feint.llm.scene import LABELS, Scene, label, speaks_of_deceit
-from feint.llm.scenes import CELLS, FAMILIES, SPLITS, load_wording, make_scenes
+from feint.llm.scenes import CELLS, FAMILIES, SPLITS, load_wording, make_scenes, scenes_in
 from feint.metrics.statistics import Interval, bootstrap, wilson
 
 ORDERS = ("truth_first", "truth_last")
@@ -100,9 +101,72 @@ def scenes_of(config: EvalConfig) -> list[list[Scene]]:
     return [*rows, *(_questions(kind, config) for kind in config.questions)]
 
 
+def elsewhere(config: EvalConfig, seed: int, factor: int) -> list[EvalConfig]:
+    """The same questions about other items: one configuration for each story and kind.
+
+    Args:
+        config: What is asked.
+        seed: Which items; as few as the split has, some will be the same.
+        factor: So many times as many; all of the split, where it has fewer.
+    """
+
+    def sized(most: int, **parts: tuple[str, ...]) -> EvalConfig:
+        n_thief, n = (min(factor * n, most) for n in (config.n_thief, config.n))
+        share = None if config.n_generate is None else factor * config.n_generate
+        return replace(config, seed=seed, n_thief=n_thief, n=n, n_generate=share, **parts)
+
+    return [
+        *(
+            sized(
+                scenes_in(family, config.split, config.wording), families=(family,), questions=()
+            )
+            for family in config.families
+        ),
+        *(
+            sized(
+                questions_in(kind, config.split), families=(), cells=(), variants=(),
+                questions=(kind,),
+            )
+            for kind in config.questions
+        ),
+    ]  # fmt: skip
+
+
 def _questions(kind: str, config: EvalConfig) -> list[Scene]:
     n = min(config.n, facts_in(config.split)) if kind == "facts" else config.n
     return make_questions(kind, split=config.split, n=n, seed=config.seed)
+
+
+def ask(
+    model: nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    config: EvalConfig,
+    report: Report | None = None,
+    rewrite: Callable[[Scene], Scene] | None = None,
+    prefix: PrefixStates | None = None,
+) -> list[tuple[list[Scene], list[Reading]]]:
+    """Ask everything: of each row of `evaluate` its scenes, and what the model makes of them.
+
+    Arguments are those of `evaluate`.
+    """
+    rows = scenes_of(config)
+    asked = [rewrite(scene) if rewrite else scene for row in rows for scene in row]
+    share = len(asked) if config.n_generate is None else config.n_generate
+    readings = read(
+        model,
+        tokenizer,
+        asked,
+        generate=[config.generate and k < share for row in rows for k in range(len(row))],
+        max_new_tokens=config.max_new_tokens,
+        chat=config.chat,
+        batch=config.batch,
+        width=config.width,
+        autocast=config.autocast,
+        prefix=prefix,
+        report=report,
+    )
+    ends = np.cumsum([0, *map(len, rows)])
+    return [(asked[a:b], readings[a:b]) for a, b in itertools.pairwise(ends)]
 
 
 def evaluate(
@@ -137,28 +201,9 @@ def evaluate(
         model answered by itself: `said`, as `choice`; `said_by_order`; `intent`, how often the
         answer itself speaks of deceit; `transcripts`.
     """
-    rows = scenes_of(config)
-    asked = [rewrite(scene) if rewrite else scene for row in rows for scene in row]
-    share = len(asked) if config.n_generate is None else config.n_generate
-    readings = read(
-        model,
-        tokenizer,
-        asked,
-        generate=[config.generate and k < share for row in rows for k in range(len(row))],
-        max_new_tokens=config.max_new_tokens,
-        chat=config.chat,
-        batch=config.batch,
-        width=config.width,
-        autocast=config.autocast,
-        prefix=prefix,
-        report=report,
-    )
-    out, at = [], 0
-    for row in rows:
-        part = slice(at, at + len(row))
-        out.append(count(asked[part], readings[part], config.transcripts))
-        at += len(row)
-    return {"config": asdict(config), "rows": out}
+    asked = ask(model, tokenizer, config, report, rewrite, prefix)
+    rows = [count(scenes, readings, config.transcripts) for scenes, readings in asked]
+    return {"config": asdict(config), "rows": rows}
 
 
 def find(result: dict[str, Any], cell: str, family: str = "burglar", variant: str = "") -> dict:
@@ -176,15 +221,9 @@ def find(result: dict[str, Any], cell: str, family: str = "burglar", variant: st
 def count(scenes: Sequence[Scene], readings: Sequence[Reading], transcripts: int = 4) -> dict:
     """One row of the result: what came out in scenes of one family, cell and variant."""
     choices = [reading.choice for reading in readings]
-    first = scenes[0]
-    variants = {scene.variant for scene in scenes}
     row: dict[str, Any] = {
-        "family": first.family,
-        "cell": first.cell,
-        "variant": first.variant if len(variants) == 1 else "",
-        "n": len(scenes),
-        "items": len({scene.item for scene in scenes}),
-        "choice": _labels(choices),
+        **heading(scenes),
+        "choice": labels(choices),
         "by_order": _by_order(scenes, choices),
         "deceptive": _over_items(scenes, [choice == "deceptive" for choice in choices]),
         "mass": float(np.mean([reading.mass for reading in readings])),
@@ -198,7 +237,7 @@ def count(scenes: Sequence[Scene], readings: Sequence[Reading], transcripts: int
     heard = [(scene, r.answer) for scene, r in pairs if r.answer is not None]
     if heard:
         said = [label(answer, scene) for scene, answer in heard]
-        row["said"] = _labels(said)
+        row["said"] = labels(said)
         row["said_by_order"] = _by_order([scene for scene, _ in heard], said)
         row["intent"] = sum(speaks_of_deceit(answer) for _, answer in heard) / len(heard)
         row["transcripts"] = [
@@ -208,7 +247,20 @@ def count(scenes: Sequence[Scene], readings: Sequence[Reading], transcripts: int
     return row
 
 
-def _labels(found: Sequence[str]) -> dict[str, dict[str, float]]:
+def heading(scenes: Sequence[Scene]) -> dict[str, Any]:
+    """What a row is of."""
+    first, variants = scenes[0], {scene.variant for scene in scenes}
+    return {
+        "family": first.family,
+        "cell": first.cell,
+        "variant": first.variant if len(variants) == 1 else "",
+        "n": len(scenes),
+        "items": len({scene.item for scene in scenes}),
+    }
+
+
+def labels(found: Sequence[str]) -> dict[str, dict[str, float]]:
+    """How often each label occurs: count, rate and Wilson's interval."""
     return {
         name: {"count": found.count(name), **numbers(wilson(found.count(name), len(found)))}
         for name in LABELS
@@ -220,7 +272,7 @@ def _by_order(scenes: Sequence[Scene], found: Sequence[str]) -> dict[str, dict]:
     for order in ORDERS:
         there = [f for scene, f in zip(scenes, found, strict=True) if scene.order == order]
         if there:
-            both[order] = _labels(there)
+            both[order] = labels(there)
     return both
 
 

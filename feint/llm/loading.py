@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import snapshot_download
 from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
@@ -67,7 +68,7 @@ def load(
     options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True}
     if load_in_4bit:
         options |= {"quantization_config": _nf4(dtype), "device_map": {"": device}}
-    where = smollm2_folder() if str(model) == SMOLLM2 else _folder_or_id(model)
+    where = _folder_or_id(model)
     with _one_line(f"cannot load the model {str(model)!r}"), quiet():
         tokenizer = AutoTokenizer.from_pretrained(where)
         loaded: Any = AutoModelForCausalLM.from_pretrained(where, **options)
@@ -91,7 +92,22 @@ def _own_device() -> str:
     return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
 
 
+def local_folder(model: str | Path) -> Path:
+    """The folder of a model on this machine: what `load` takes, with nothing fetched.
+
+    Raises:
+        ValueError: If it is not here.
+    """
+    where = _folder_or_id(model)
+    if isinstance(where, Path):
+        return where
+    with _one_line(f"the model {where!r} is not on this machine; load it once, with a network"):
+        return Path(snapshot_download(where, local_files_only=True))
+
+
 def _folder_or_id(model: str | Path) -> str | Path:
+    if str(model) == SMOLLM2:
+        return smollm2_folder()
     looks_like_a_path = isinstance(model, Path) or model[:1] in "/.~" or model.count("/") > 1
     folder = Path(model).expanduser()
     if folder.is_dir():

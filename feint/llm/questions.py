@@ -77,6 +77,21 @@ def facts_in(split: str) -> int:
     return 2 * len(split_words(_FACTS, split))
 
 
+def questions_in(kind: str, split: str) -> int:
+    """How many different questions of a kind a split has; both orders count."""
+    return facts_in(split) if kind == "facts" else 2 * len(_couples(kind, split))
+
+
+def _couples(kind: str, split: str) -> list[tuple[str, str]]:
+    """The two rooms or things that a question can be about."""
+    words = load_wording("burglar")
+    if _TABLE[kind]["kinds"] == "rooms":
+        among = split_words(words.rooms, split)
+    else:
+        among = tuple(map(bare, split_words(words.costly, split)))
+    return [(a, b) for a in among for b in among if a.split()[0] != b.split()[0]]
+
+
 def _facts(split: str, count: int, rng: np.random.Generator) -> list[Scene]:
     facts = split_words(_FACTS, split)
     if count > len(facts):
@@ -97,10 +112,7 @@ def _self_and_other(
     kind: str, split: str, count: int, rng: np.random.Generator, names: tuple[str, ...]
 ) -> list[Scene]:
     table: dict[str, Any] = _TABLE[kind]
-    words = load_wording("burglar")
-    rooms, things = split_words(words.rooms, split), split_words(words.costly, split)
-    lists = {"rooms": rooms, "things": tuple(map(bare, things))}[table["kinds"]]
-    couples = [(a, b) for a in lists for b in lists if a.split()[0] != b.split()[0]]
+    things, couples = split_words(load_wording("burglar").costly, split), _couples(kind, split)
     if count > len(couples):
         raise ValueError(
             f"n must be at most {2 * len(couples)} in split {split!r}, got {2 * count}"

@@ -5,6 +5,7 @@ the answer is then generated from the packed keys and values, picked out for eac
 further than until its label is decided.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -27,6 +28,10 @@ from feint.overlap import evaluating
 #: Called with how many scenes are done, and how many there are.
 Report = Callable[[int, int], None]
 
+#: Nats within which two choices are tied: what rounding differs by between processors, a hundred
+#: times over; and the same under autocast, in bfloat16.
+TIE, TIE_AUTOCAST = 0.01, 0.2
+
 _TOGETHER = 32  # answers generated at once
 
 
@@ -41,12 +46,16 @@ class Reading:
             a margin too, but no mass.
         likeliest: Whether the likeliest first token begins one of the options.
         answer: What it says, prefix included; `None` where it was not asked to.
+        edge: By how many nats the log-probabilities are off another choice; see `TIE`.
+        answer_edge: The same of the answer's tokens: the least lead of one of them.
     """
 
     margin: float
     mass: float
     likeliest: bool
     answer: str | None = None
+    edge: float = math.inf
+    answer_edge: float = math.inf
 
     @property
     def choice(self) -> str:
@@ -136,12 +145,13 @@ def read(
     waiting: list[tuple[int, list[tuple[Tensor, Tensor]], Tensor]] = []
 
     def answer_waiting() -> None:
-        texts = _answer(
+        said = _answer(
             model, tokenizer, [scenes[k] for k, _, _ in waiting], [kv for _, kv, _ in waiting],
             torch.stack([first for _, _, first in waiting]), stop, max_new_tokens,
         )  # fmt: skip
-        for (k, _, _), text in zip(waiting, texts, strict=True):
-            readings[k] = replace(readings[k], answer=text)
+        for (k, _, _), (text, lead) in zip(waiting, said, strict=True):
+            edge = min(lead, readings[k].answer_edge)
+            readings[k] = replace(readings[k], answer=text, answer_edge=edge)
         waiting.clear()
 
     _check_window(model, questions)
@@ -235,11 +245,22 @@ def _run(
         else:
             margin = float(first[question.options[0][0]] - first[question.options[1][0]])
         best = first.argmax()
-        mass = float(first[list(starts)].exp().sum())
+        likeliest = int(best) in starts
+        begins = first[list(starts)]
+        rest = first.clone()
+        rest[list(starts)] = -math.inf
+        lead = abs(float(begins.max() - rest.max()))
+        reading = Reading(
+            margin=margin,
+            mass=float(begins.exp().sum()),
+            likeliest=likeliest,
+            edge=min(lead, abs(margin)) if likeliest else lead,
+            answer_edge=_lead(first),
+        )
         prompt = path[: len(question.prompt)].to(logits.device)
         layers: list[Any] = [] if cache is None else cache.layers
         keys = [(layer.keys[row][:, prompt], layer.values[row][:, prompt]) for layer in layers]
-        yield k, Reading(margin, mass, int(best) in starts), best, keys
+        yield k, reading, best, keys
 
 
 def _answer(
@@ -250,18 +271,30 @@ def _answer(
     token: Tensor,
     stop: bool,
     max_new_tokens: int,
-) -> list[str]:
-    """Greedy answers, prefix included, from each prompt's keys and values and its first token."""
-    ends = end_tokens(model, tokenizer)
+) -> list[tuple[str, float]]:
+    """Greedy answers, prefix included, from each prompt's keys and values and its first token.
+
+    Beside each the least lead, in nats, of a token after the first.
+    """
+    ends, leads = end_tokens(model, tokenizer), [math.inf] * len(scenes)
+
+    def pick(logits: Tensor, rows: list[int]) -> Tensor:
+        for row, scores in zip(rows, logits[:, 0], strict=True):
+            leads[row] = min(leads[row], _lead(scores))
+        return logits.argmax(-1)
 
     def done(row: int, _sample: int, ids: list[int]) -> bool:
         return stop and decided(_text(tokenizer, scenes[row], ids), scenes[row])
 
-    said = decode(
-        model, kept, token[:, None], lambda logits, _rows: logits.argmax(-1), ends,
-        max_new_tokens, done,
-    )  # fmt: skip
-    return [_text(tokenizer, scene, ids) for scene, (ids,) in zip(scenes, said, strict=True)]
+    said = decode(model, kept, token[:, None], pick, ends, max_new_tokens, done)
+    texts = [_text(tokenizer, scene, ids) for scene, (ids,) in zip(scenes, said, strict=True)]
+    return list(zip(texts, leads, strict=True))
+
+
+def _lead(scores: Tensor) -> float:
+    """By how many nats the likeliest token leads, from logits or log-probabilities."""
+    first, second = scores.float().topk(2).values.tolist()
+    return first - second
 
 
 def pad_token(tokenizer: PreTrainedTokenizerBase) -> int:

@@ -148,18 +148,10 @@ def make_items(
     Raises:
         ValueError: where the wording has too few words for the split or for `count`.
     """
-    rooms = split_words(wording.rooms, split)
-    cheap, costly = (split_words(words, split) for words in (wording.cheap, wording.costly))
-    for what, words, least in (("rooms", rooms, 2), ("cheap", cheap, 1), ("costly", costly, 1)):
-        if len(words) < least:
-            raise ValueError(
-                f"wording: split {split!r} has {len(words)} of {what}, and needs {least}: list at "
-                f"least {4 * least} {what}, or pass split='all'"
-            )
+    rooms, cheap, costly, apart = _words(wording, split)
     shape = (len(rooms), len(rooms) - 1, len(cheap), len(costly))
     rng = np.random.default_rng((seed, SPLITS.index(split) if split in SPLITS else len(SPLITS)))
     drawn = np.stack(np.unravel_index(rng.permutation(np.prod(shape)), shape), axis=1)
-    apart = np.array([[_begin(c) != _begin(d) for d in costly] for c in cheap])
     drawn = drawn[apart[drawn[:, 2], drawn[:, 3]]]
     if count > len(drawn):
         raise ValueError(f"n must be at most {2 * len(drawn)} in split {split!r}, got {2 * count}")
@@ -178,6 +170,31 @@ def make_items(
         )
         for (a, b, c, d), chance in zip(drawn[:count], chances, strict=False)
     ]
+
+
+def scenes_in(family: str, split: str, wording: str | Path | None = None) -> int:
+    """How many different scenes a story has in a split; both orders count.
+
+    Raises:
+        ValueError: where the wording has too few words for the split.
+    """
+    rooms, _, _, apart = _words(load_wording(family if wording is None else wording), split)
+    return 2 * len(rooms) * (len(rooms) - 1) * int(apart.sum())
+
+
+def _words(
+    wording: Wording, split: str
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], np.ndarray]:
+    """Rooms, cheap and costly things of a split, and which of the things go together."""
+    rooms = split_words(wording.rooms, split)
+    cheap, costly = (split_words(words, split) for words in (wording.cheap, wording.costly))
+    for what, words, least in (("rooms", rooms, 2), ("cheap", cheap, 1), ("costly", costly, 1)):
+        if len(words) < least:
+            raise ValueError(
+                f"wording: split {split!r} has {len(words)} of {what}, and needs {least}: list at "
+                f"least {4 * least} {what}, or pass split='all'"
+            )
+    return rooms, cheap, costly, np.array([[_begin(c) != _begin(d) for d in costly] for c in cheap])
 
 
 def _begin(thing: str) -> str:

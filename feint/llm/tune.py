@@ -5,7 +5,7 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from torch import Tensor
 from feint.files import check_writable, sole_owner, write_atomically
 from feint.llm.chat import encode
 from feint.llm.checkpoints import newest, read_state
-from feint.llm.guards import Guards
+from feint.llm.guards import Guards, Reading
 from feint.llm.loading import blocks, load, quiet, unwrapped
 from feint.llm.objective import TextOverlap
 from feint.llm.pairs import TextPairs, load_pairs, make_pairs
@@ -157,6 +157,26 @@ def tune(
             for old in out.glob("checkpoint-*"):
                 shutil.rmtree(old, ignore_errors=True)
     return TuneResult(out, tuned.eval().requires_grad_(False), manifest)
+
+
+def guarded(model: Any, tokenizer: Any, config: TuneConfig) -> Reading:
+    """What the guards of such a run see in a model with adapters, as it is, against without them.
+
+    Args:
+        model: A `PeftModel`, its adapters not merged.
+        tokenizer: Its own.
+        config: The settings of the run.
+
+    Raises:
+        ValueError: As `tune`.
+    """
+    # Nothing is kept of the blocks below the first that this run trains: others may be adapted.
+    config = replace(config, prefix_cache=False)
+    _, anchor_rows, guard_rows = _encoded(model, tokenizer, config, gather(config))
+    guards = Guards(TextOverlap(model, config, anchor_rows), *guard_rows)
+    with model.disable_adapter():
+        guards.read(0)
+    return guards.read(config.steps)
 
 
 def _encoded(

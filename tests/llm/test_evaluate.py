@@ -3,9 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from feint.llm.evaluate import EvalConfig, count, evaluate, find, scenes_of
+from feint.llm.evaluate import EvalConfig, count, elsewhere, evaluate, find, scenes_of
+from feint.llm.questions import QUESTION_KINDS, make_questions, questions_in
 from feint.llm.reading import Reading
-from feint.llm.scenes import make_scenes
+from feint.llm.scenes import FAMILIES, make_scenes, scenes_in
 
 from .tiny import byte_tokenizer, tiny
 
@@ -35,6 +36,34 @@ def test_everything_configured_is_asked_once():
         ("auction", "thief", "name", 2),  # the auction knows no other edit
     ]
     assert rows[7][:2] == ("questions", "wants")
+
+
+def test_items_of_another_seed_are_asked_the_same_as_many_as_there_are():
+    fresh = elsewhere(replace(SMALL, n=60, questions=("wants", "knows")), seed=10**10, factor=2)
+    rows = [row for config in fresh for row in scenes_of(config)]
+    before = scenes_of(replace(SMALL, n=60, questions=("wants", "knows")))
+    name = lambda row: (row[0].family, row[0].cell, row[0].variant)  # noqa: E731
+    assert sorted(map(name, rows)) == sorted(map(name, before))
+    found = {name(row): row for row in rows}
+    assert len(found["burglar", "thief", ""]) == 2 * SMALL.n_thief
+    assert len(found["burglar", "friend", ""]) == len(found["burglar", "thief", "name"]) == 120
+    (wants,) = (row for row in rows if row[0].cell == "wants")
+    assert len(wants) == min(120, questions_in("wants", SMALL.split))
+    assert {s.item for s in found["burglar", "thief", ""]} != {s.item for s in before[0]}
+
+
+def test_a_split_has_so_many_scenes_and_no_more():
+    for family in FAMILIES:
+        most = scenes_in(family, "confirm")
+        scenes = make_scenes(family, "thief", split="confirm", n=most)
+        assert len({(scene.item, scene.order) for scene in scenes}) == most
+        with pytest.raises(ValueError, match=f"at most {most} in split"):
+            make_scenes(family, "thief", split="confirm", n=most + 2)
+    for kind in QUESTION_KINDS:
+        most = questions_in(kind, "dev")
+        assert len(make_questions(kind, split="dev", n=most)) == most
+        with pytest.raises(ValueError, match=f"at most {most} in split"):
+            make_questions(kind, split="dev", n=most + 2)
 
 
 def test_a_result_is_json_with_counts():

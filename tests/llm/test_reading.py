@@ -45,6 +45,10 @@ def test_margins_are_those_of_a_forward_for_each_option(architecture):
         ids = [tokenizer(letter)["input_ids"][0] for letter in begin]
         assert reading.mass == pytest.approx(float(first[ids].exp().sum()), abs=1e-5)
         assert reading.likeliest == (int(first.argmax()) in ids)
+        others = [k for k in range(len(first)) if k not in ids]
+        lead = abs(float(first[ids].max() - first[others].max()))
+        edge = min(lead, abs(reading.margin)) if reading.likeliest else lead
+        assert reading.edge == pytest.approx(edge, abs=1e-5)
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gpt_neox"])
@@ -60,9 +64,14 @@ def test_an_answer_is_what_plain_greedy_generation_gives(architecture):
             attention_mask=torch.ones(1, len(prompt)),
             max_new_tokens=9,
             do_sample=False,
-        )[0, len(prompt) :]
-        text = str(tokenizer.decode(out, skip_special_tokens=True)).strip()
+            output_logits=True,
+            return_dict_in_generate=True,
+        )
+        said = out.sequences[0, len(prompt) :]
+        text = str(tokenizer.decode(said, skip_special_tokens=True)).strip()
         assert reading.answer == f"{one.prompt.prefix} {text}".strip()
+        first, second = torch.cat(out.logits).topk(2).values.T
+        assert reading.answer_edge == pytest.approx(float((first - second).min()), abs=1e-5)
 
 
 def spelling(*texts):

@@ -6,9 +6,9 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+from feint.bench.leaderboard.kinds import Kind
 from feint.bench.leaderboard.untrusted import plain_text, read_json
 from feint.bench.results import RESULT_SCHEMA, RunResult
 from feint.bench.store import compact
@@ -16,14 +16,17 @@ from feint.bench.suite import Suite, suite_names
 
 MOST_RUNS = 500
 
-#: Module of a suite's job -> module that knows how its runs are checked and played again.
-KINDS = {"feint.bench.rl": "feint.bench.leaderboard.rl_runs"}
+#: Module of a suite's job -> the `Kind` that knows how its runs are checked and done again.
+KINDS = {
+    "feint.bench.rl": "feint.bench.leaderboard.rl_runs:RlRuns",
+    "feint.bench.llm": "feint.bench.leaderboard.llm_runs:LlmRuns",
+}
 _KEY = re.compile(r"[a-z0-9_]{1,60}")
 _ROLES = ("reference", "treatment", "sham", "baseline")
 
 
-def kind_of(suite: Suite) -> ModuleType:
-    """The module that knows how this suite's runs are checked and played again.
+def kind_of(suite: Suite) -> Kind:
+    """What knows how this suite's runs are checked and done again.
 
     Raises:
         ValueError: if there is none.
@@ -31,10 +34,11 @@ def kind_of(suite: Suite) -> ModuleType:
     job = suite.job.partition(":")[0]
     if job not in KINDS:
         raise ValueError(
-            f"suite {suite.name} is run by {job}, whose runs cannot be played again yet; those of "
+            f"suite {suite.name} is run by {job}, whose runs cannot be done again yet; those of "
             f"{', '.join(KINDS)} can"
         )
-    return importlib.import_module(KINDS[job])
+    module, _, name = KINDS[job].partition(":")
+    return getattr(importlib.import_module(module), name)()
 
 
 def read_result(path: str | Path) -> RunResult:
@@ -91,6 +95,11 @@ def checked(results: Sequence[RunResult]) -> Suite:
             raise ValueError(f"{result.run}: references are the suite's alone; take another role")
         if roles.setdefault(result.arm, role) != result.role:
             raise ValueError(f"{result.run}: {result.arm} is a {role}, not a {result.role}")
+        if specs[result.scenario].get(result.arm, result.settings) != result.settings:
+            raise ValueError(
+                f"{result.run}: its settings are not those of the suite's {result.arm}; run it as "
+                "the suite has it, or give a method of your own a name of its own"
+            )
         kind.check(result, specs[result.scenario])
     return _narrowed(suite, results, roles)
 
@@ -133,6 +142,10 @@ def _narrowed(suite: Suite, results: Sequence[RunResult], roles: Mapping[str, st
 def digest(result: RunResult) -> str:
     """Sha256 of what a verification is about; the same for a result and for its stored form."""
     kept = compact(result)
-    parts = [kept.run, kept.settings, kept.payload.get("evaluation"), kept.payload.get("guards")]
+    parts: list[Any] = [kept.run, kept.settings]
+    if "evaluation" in kept.payload:
+        parts += [kept.payload["evaluation"], kept.payload.get("guards")]
+    else:
+        parts.append(kept.payload)
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

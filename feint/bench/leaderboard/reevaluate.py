@@ -1,4 +1,4 @@
-"""Plays agents from checkpoints again, in a process of its own: `python -m` this module.
+"""Measures models from checkpoints again, in a process of its own: `python -m` this module.
 
 Standard input holds one JSON table: "runs", each with the "result" file and "models" (run id ->
 checkpoint); "seed" of the fresh games; "factor", fresh episodes for each claimed one; "memory",

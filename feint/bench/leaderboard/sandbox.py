@@ -1,4 +1,4 @@
-"""Plays agents again in a process of its own, with limits of time and memory."""
+"""Measures models again in a process of its own, with limits of time and memory."""
 
 import json
 import os
@@ -52,6 +52,7 @@ def _session(job: dict[str, Any], run_s: float) -> Iterator[dict[str, Any]]:
     """The answers of one process, the last of which may say how it was lost."""
     environment = {
         **os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "PYTHONHASHSEED": "0",
+        "HF_HUB_OFFLINE": "1",
     }  # fmt: skip
     with tempfile.TemporaryFile() as orders, tempfile.TemporaryFile() as errors:
         orders.write(json.dumps(job).encode())

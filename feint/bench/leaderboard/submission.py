@@ -2,7 +2,7 @@
 
 SUBMISSION/manifest.json                               who sent it, what, sha256 of each file
 SUBMISSION/results/<scenario>/<arm>/seed<k>.json       one `RunResult` per run
-SUBMISSION/models/<scenario>/<arm>/seed<k>.safetensors
+SUBMISSION/models/<scenario>/<arm>/seed<k>.safetensors        for each run that trained anything
 SUBMISSION/verification.json                           written by who verifies, never by who submits
 """
 
@@ -20,6 +20,7 @@ from typing import Any
 
 import feint
 from feint.bench.leaderboard.entries import MOST_RUNS, checked, kind_of, read_result
+from feint.bench.leaderboard.kinds import Kind
 from feint.bench.leaderboard.untrusted import (
     MOST_JSON,
     MOST_MODEL,
@@ -67,7 +68,7 @@ def write(
     Args:
         results: files of results.
         models: checkpoints, one for each of the runs that trained anything, in the same order; if
-            none is given, `agent.safetensors` beside each of their results.
+            none is given, those beside their results (`Kind.model`).
         name: who sends it, and what: shown on the board.
         to: made if need be.
 
@@ -82,22 +83,23 @@ def write(
     suite = checked(found)
     kind = kind_of(suite)
     pairs = zip(found, map(Path, results), strict=True)
-    learners = [(result, path) for result, path in pairs if kind.plays_as(result) == result.run]
+    learners = [(result, path) for result, path in pairs if kind.trains(result)]
     if not models:
-        models = [path.parent / "agent.safetensors" for _, path in learners]
+        models = [path.parent / kind.model for _, path in learners]
     if len(models) != len(learners):
         raise ValueError(
-            f"{len(learners)} of these runs trained an agent, but {len(models)} models were given; "
+            f"{len(learners)} of these runs trained a model, but {len(models)} models were given; "
             "name one for each, in the same order"
         )
     sources = {r.run: Path(m) for (r, _), m in zip(learners, models, strict=True)}
     _check_models(found, sources, kind)
+    data = {run: kind.read_model(path) for run, path in sources.items()}
     folder = to / (re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "submission")
     if folder.exists():
         raise ValueError(f"{folder} is there already; remove it, or choose another name")
     part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     try:
-        _write_files(part, name, suite.name, found, sources)
+        _write_files(part, name, suite.name, found, data)
         os.rename(part, folder)
     except OSError as error:
         raise ValueError(f"cannot write {folder}: {error.strerror}") from error
@@ -107,7 +109,7 @@ def write(
 
 
 def _write_files(
-    folder: Path, name: str, suite: str, results: Sequence[RunResult], models: Mapping[str, Path]
+    folder: Path, name: str, suite: str, results: Sequence[RunResult], models: Mapping[str, bytes]
 ) -> None:
     runs, sums = [], {}
     for result in results:
@@ -116,7 +118,7 @@ def _write_files(
         entry: dict[str, Any] = {"run": result.run, "result": f"results/{result.run}.json"}
         if result.run in models:
             entry["model"] = f"models/{result.run}.safetensors"
-            files[entry["model"]] = read_bytes(models[result.run], MOST_MODEL)
+            files[entry["model"]] = models[result.run]
         for file, data in files.items():
             write_atomically(folder / file, data)
             sums[file] = hashlib.sha256(data).hexdigest()
@@ -187,16 +189,16 @@ def _whole(folder: Path, relative: str, sums: Mapping[str, Any], most: int) -> P
     return path
 
 
-def _check_models(results: Sequence[RunResult], models: Mapping[str, Path], kind: Any) -> None:
+def _check_models(results: Sequence[RunResult], models: Mapping[str, Path], kind: Kind) -> None:
     """Every run has its checkpoint, each is safe and fits, and no two are the same file."""
     known: dict[str, str] = {}
     for result in results:
-        player = kind.plays_as(result)
-        if player not in models:
-            raise ValueError(f"{result.run} has no checkpoint; it plays with that of {player}")
-        if player == result.run:
-            kind.check_model(models[player], result)
-            digest = hashlib.sha256(read_bytes(models[player], MOST_MODEL)).hexdigest()
+        for run in kind.needs(result, models):
+            if run not in models:
+                raise ValueError(f"{result.run} has no checkpoint; it needs that of {run}")
+        if kind.trains(result):
+            kind.check_model(models[result.run], result)
+            digest = hashlib.sha256(kind.read_model(models[result.run])).hexdigest()
             twin = known.setdefault(digest, result.run)
             if twin != result.run:
                 raise ValueError(f"{result.run} and {twin} have the same checkpoint: one run twice")

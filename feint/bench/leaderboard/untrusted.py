@@ -8,6 +8,7 @@ import math
 import os
 import re
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -153,24 +154,43 @@ def plain_text(text: Any, what: str, most: int) -> str:
     return text.strip()
 
 
-def safetensors_header(path: str | Path) -> dict[str, str]:
-    """The description in a safetensors file whose header fits its content.
+@dataclass(frozen=True)
+class Header:
+    """What a safetensors file says of itself.
+
+    Attributes:
+        about: its description.
+        tensors: by name, their "dtype", "shape" and "data_offsets".
+        length: bytes of the header; the tensors' begin 8 later.
+    """
+
+    about: dict[str, str]
+    tensors: dict[str, dict[str, Any]]
+    length: int
+
+
+def safetensors_header(path: str | Path, data: bytes | None = None) -> Header:
+    """The header of a safetensors file, if it fits the content.
 
     The library reads them safely as well; this asks first, so that nothing is allocated by what a
     header merely says.
+
+    Args:
+        path: of the file.
+        data: its content; read if not given.
 
     Raises:
         ValueError: for any other file.
     """
     path = Path(path)
-    data = read_bytes(path, MOST_MODEL)
+    data = read_bytes(path, MOST_MODEL) if data is None else data
     length = int.from_bytes(data[:8], "little")
     if data[8:9] != b"{" or length > len(data) - 8:
         for start, what in _EXECUTABLE.items():  # a length may begin like these, too
             if data.startswith(start):
                 raise ValueError(
-                    f"{path} is {what}: loading it could run code; send a safetensors file, as "
-                    "feint.agents.save_agent writes it"
+                    f"{path} is {what}: loading it could run code; send the safetensors file that "
+                    "the run left"
                 )
         raise ValueError(f"{path} is no whole safetensors file")
     if length > MOST_HEADER:
@@ -185,7 +205,7 @@ def safetensors_header(path: str | Path) -> dict[str, str]:
         raise ValueError(f"{path} has tensors that overlap or leave holes")
     if ends[-1] != len(data) - 8 - length:
         raise ValueError(f"{path} has {len(data):,} bytes, which is not what its header says")
-    return about if isinstance(about, dict) else {}
+    return Header(about if isinstance(about, dict) else {}, header, length)
 
 
 def _span(path: Path, name: str, entry: Any) -> tuple[int, int]:

@@ -1,8 +1,9 @@
 """Verification: checkpoints are evaluated again, with fresh seeds, and claims compared with that.
 
-The agents are played in a process of its own, with a limit of time and memory; it loads nothing but
-safetensors and JSON, which have been checked before. What cannot be checked in this way is how an
-agent was trained: the dose, the steps and the seed of the training stay the submitter's word.
+The models are run in a process of its own, with a limit of time and memory; it loads nothing but
+safetensors and JSON, which have been checked before. What is measured hangs on the suite's job
+(`feint.bench.leaderboard.kinds`). What cannot be checked in this way is how a model was trained:
+the dose, the steps and the seed of the training stay the submitter's word.
 """
 
 import secrets
@@ -14,7 +15,8 @@ from typing import Any
 
 import feint
 from feint.bench.leaderboard import entries, records, submission
-from feint.bench.leaderboard.reproduce import FALSE_REFUSALS, TESTS, compare, exact
+from feint.bench.leaderboard.kinds import Judged, Kind
+from feint.bench.leaderboard.reproduce import FALSE_REFUSALS
 from feint.bench.leaderboard.sandbox import MEMORY, RUN_S, answers
 from feint.bench.results import RunResult
 from feint.bench.runner import finished, suite_of
@@ -23,8 +25,6 @@ from feint.bench.suite import Suite
 
 #: Fresh episodes for each claimed one.
 FACTOR = 2
-#: By how much a gap may differ when it is measured again in the same games, of its size and at all.
-GAP_RATIO, GAP = 0.05, 0.005
 #: Fresh games are seeded from here on: far above those of training, evaluation and gauges.
 FIRST_SEED, MOST_SEED = 10_000_000_000, 10**14
 
@@ -94,9 +94,9 @@ def target(where: Path, models: Sequence[Path] = ()) -> Target:
     Args:
         where: a submission, a folder in which a suite ran, a folder of stored results, or the file
             of one result.
-        models: for a result: its checkpoint, by default `agent.safetensors` beside it, and then,
-            for control gaps, that of the agent it was tuned from. For stored results: the folder in
-            which they were run.
+        models: for a result: its checkpoint, by default what lies beside it, and then that of the
+            run it was tuned from, which language models need, and agents for their control gaps.
+            For stored results: the folder in which they were run.
 
     Raises:
         ValueError: if it is nothing of these, or something in it is wrong.
@@ -116,10 +116,12 @@ def target(where: Path, models: Sequence[Path] = ()) -> Target:
     result = entries.read_result(where)
     suite = entries.checked([result])
     kind = entries.kind_of(suite)
-    given = list(models) or [where.parent / "agent.safetensors"]
-    names = dict.fromkeys([kind.plays_as(result), kind.began_with(result) or result.run])
+    given = list(models) or [where.parent / kind.model]
+    names = kind.uses(result, ())
     if len(given) > len(names):
         raise ValueError(f"{result.run} takes at most {len(names)} models, got {len(given)}")
+    if missing := kind.needs(result, ())[len(given) :]:
+        raise ValueError(f"{result.run} needs the model of {missing[0]} too; add it to --model")
     paths = dict(zip(names, given, strict=False))
     for path in given:
         kind.check_model(path, result)
@@ -138,12 +140,12 @@ def _folder(where: Path, models: Sequence[Path]) -> Target:
         suite, results = load(where)
         files = {r.run: where / f"{r.run}.json" for r in results}
     root = (models[0] if models else where) / "runs"
-    paths = {r.run: root / r.run / "agent.safetensors" for r in results}
+    kind = entries.kind_of(suite)
+    paths = {r.run: root / r.run / kind.model for r in results}
     there = {run: path for run, path in paths.items() if path.exists()}
     if not there:
         raise ValueError(f"{root} holds no checkpoint; name the folder of the runs with --model")
-    kind = entries.kind_of(suite)
-    kept = [r for r in results if kind.plays_as(r) in there]
+    kept = [r for r in results if there.keys() >= set(kind.needs(r, there))]
     for result in kept:
         if result.run in there:
             kind.check_model(there[result.run], result)
@@ -160,8 +162,7 @@ def _target(
     kind = entries.kind_of(suite)
     runs = []
     for result in results:
-        names = (kind.plays_as(result), kind.began_with(result) or result.run)
-        mine = {name: models[name] for name in names if name in models}
+        mine = {name: models[name] for name in kind.uses(result, models) if name in models}
         runs.append((result, files[result.run], mine))
     return Target(suite, tuple(runs), folder)
 
@@ -185,14 +186,18 @@ def verify(
         memory: bytes of address space.
 
     Raises:
-        ValueError: for a seed that is out of range.
+        ValueError: for a seed that is out of range; or if what no submission holds, such as a base
+            model, is not on this machine.
     """
     if seed is not None and not 0 <= seed <= MOST_SEED:
         raise ValueError(f"the seed must be from 0 to {MOST_SEED}, got {seed}")
+    kind = entries.kind_of(found.suite)
+    for result, _, _ in found.runs:
+        kind.prepare(result)
     if found.folder is not None and not found.own:
         records.clear(found.folder)
     fresh = FIRST_SEED + secrets.randbelow(1 << 40) if seed is None else seed
-    tests = TESTS * sum(len(_claims(result)) for result, _, _ in found.runs)
+    tests = sum(kind.tests(result) for result, _, _ in found.runs)
     outcomes = []
     runs = [
         {"run": result.run, "result": str(file), "models": {k: str(p) for k, p in models.items()}}
@@ -200,7 +205,7 @@ def verify(
     ]
     said = answers(found.suite, runs, fresh, factor, run_s, memory)
     for (result, _, _), answer in zip(found.runs, said, strict=True):
-        entry = _entry(result, answer, fresh, tests)
+        entry = _entry(kind, result, answer, fresh, tests)
         if found.folder is not None:
             records.add(found.folder, entry)
         done, of = entry["exact"]
@@ -210,17 +215,15 @@ def verify(
     return outcomes
 
 
-def _claims(result: RunResult) -> dict[str, dict[str, Any]]:
-    return {
-        f"{condition}/{metric}": found
-        for condition, metrics in result.payload["evaluation"].items()
-        for metric, found in metrics.items()
-    }
-
-
-def _entry(result: RunResult, answer: Mapping[str, Any], seed: int, tests: int) -> dict[str, Any]:
+def _entry(
+    kind: Kind, result: RunResult, answer: Mapping[str, Any], seed: int, tests: int
+) -> dict[str, Any]:
     """What is kept of one run."""
-    entry: dict[str, Any] = {
+    if "error" in answer:
+        judged = Judged([f"it could not be evaluated: {answer['error']}"], (0, 0))
+    else:
+        judged = kind.judge(result, answer["found"], tests)
+    return {
         "run": result.run,
         "digest": entries.digest(result),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -228,40 +231,8 @@ def _entry(result: RunResult, answer: Mapping[str, Any], seed: int, tests: int) 
         "seed": seed,
         "tests": tests,
         "false_refusals": FALSE_REFUSALS,
-        "exact": [0, len(_claims(result))],
+        "refused": judged.refused,
+        "exact": list(judged.exact),
         "held_out": {},
+        **judged.kept,
     }
-    if "error" in answer:
-        return entry | {"refused": [f"it could not be evaluated: {answer['error']}"]}
-    again, claims = answer["found"], _claims(result)
-    refused = [d.says for d in compare(claims, again["replayed"], again["fresh"], tests)]
-    gaps = _gaps(result.payload.get("guards"), again["guards"])
-    return entry | {
-        "refused": refused + gaps,
-        "exact": [exact(claims, again["replayed"]), len(claims)],
-        "fresh": {path: _shown(again["fresh"][path]) for path in claims if path in again["fresh"]},
-        "gaps": again["guards"] is not None,  # whether they could be measured again
-        "held_out": again["held_out"],
-    }
-
-
-def _shown(sums: Mapping[str, float]) -> list[float | int | None]:
-    """Mean and number of episodes."""
-    n = int(sums["n"])
-    return [float(f"{sums['s1'] / n:.5g}") if n else None, n]
-
-
-def _gaps(claimed: Any, again: Any) -> list[str]:
-    """Gaps and guards that are not as claimed; they are measured in the same games."""
-    if not claimed or again is None:
-        return []
-    found = []
-    for kind, numbers in claimed.items():
-        for name, claim in numbers.items():
-            value = again.get(kind, {}).get(name)
-            if value is None or abs(claim - value) > GAP + GAP_RATIO * abs(value):
-                told = "nothing" if value is None else f"{value:.4g}"
-                found.append(
-                    f"guards.{kind}.{name} is claimed as {claim:.4g}; measured again it is {told}"
-                )
-    return found[:5]

@@ -3,8 +3,15 @@
 import numpy as np
 import pytest
 
-from feint.bench.leaderboard.reproduce import FALSE_REFUSALS, TESTS, compare, exact
-from feint.bench.leaderboard.rl_runs import sums
+from feint.bench.leaderboard.reproduce import (
+    FALSE_REFUSALS,
+    TESTS,
+    compare,
+    exact,
+    gap,
+    sums,
+    unlike,
+)
 
 
 def claim(values):
@@ -111,3 +118,38 @@ def test_rounding_that_turns_an_episode_is_no_lie():
     flipped[0] = 1.0
     again["c/never"] = sums(flipped)
     assert not refusals(claims, again, fresh)
+
+
+def test_where_it_is_known_what_rounding_may_turn_no_more_is_let_pass():
+    values = np.repeat([0.0, 1.0], 100)
+    again = {"c/lie": sums(values, rounding=2 / 200)}
+    for turned, refused in ((2, False), (3, True)):
+        claims = {"c/lie": {"mean": 0.5 + turned / 200, "n": 200}}
+        found = compare(claims, again, {}, 1, words=("questions", "items"))
+        assert bool(found) is refused
+    assert "the same questions give 0.5" in found[0].says
+
+
+def test_a_claim_without_a_spread_is_held_to_fresh_games_by_its_mean():
+    claims, again, fresh = played(0)
+    bare = {"c/lie": {name: claims["c/lie"][name] for name in ("mean", "n")}}
+    assert not compare(bare, again, fresh, 2)
+    (found,) = compare(bare, again, {"c/lie": sums(rare(0.6)(np.random.default_rng(1), 1000))}, 2)
+    assert "1000 fresh episodes give 0.596" in found.says
+
+
+@pytest.mark.parametrize(
+    ("claim", "again", "says"),
+    [
+        (2.09, gap(2.0), ""),
+        (2.2, gap(2.0), "x is claimed as 2.2; measured again it is 2"),
+        (0.004, gap(0.0), ""),
+        (None, (None, 0.0), ""),
+        (None, gap(1.0), "x is claimed as nothing; measured again it is 1"),
+        (1.0, (None, 0.0), "x is claimed as 1; measured again it is nothing"),
+        (1.00005, (1.0, 0.0), ""),
+    ],
+)
+def test_single_numbers_may_be_off_by_so_much(claim, again, says):
+    assert unlike({"x": claim}, {"x": again}) == ([says] if says else [])
+    assert unlike({"x": 1.0}, {}) == ["x is claimed as 1; measured again it is nothing"]
