@@ -28,8 +28,8 @@ from feint.overlap import evaluating
 #: Called with how many scenes are done, and how many there are.
 Report = Callable[[int, int], None]
 
-#: Nats within which two choices are tied: what rounding differs by between processors, a hundred
-#: times over; and the same under autocast, in bfloat16.
+#: Nats within which rounding on another processor may turn a choice: well above what float32
+#: products in another order come to; and the same under autocast, in bfloat16.
 TIE, TIE_AUTOCAST = 0.01, 0.2
 
 _TOGETHER = 32  # answers generated at once

@@ -33,9 +33,11 @@ class Kind(ABC):
 
     Attributes:
         model: what a run's model is called in the run's folder.
+        seconds: that a run may take to be done again, unless whoever verifies says otherwise.
     """
 
     model: ClassVar[str]
+    seconds: ClassVar[float] = 600.0
 
     @abstractmethod
     def check(self, result: RunResult, specs: Mapping[str, dict[str, Any]]) -> None:

@@ -45,6 +45,7 @@ class LlmRuns(Kind):
     """Runs of `feint.bench.llm`: their models are asked again."""
 
     model = "adapter"
+    seconds = 3600.0
 
     def check(self, result: RunResult, specs: Mapping[str, dict[str, Any]]) -> None:
         """As `Kind.check`."""

@@ -14,8 +14,8 @@ from typing import Any
 
 from feint.bench.suite import Suite
 
-#: Seconds until the process must have started, and for each run; bytes of address space.
-START_S, RUN_S, MEMORY = 180.0, 600.0, 16 << 30
+#: Seconds until the process must have started; bytes of address space.
+START_S, MEMORY = 180.0, 16 << 30
 
 
 def answers(
@@ -23,7 +23,7 @@ def answers(
     runs: Sequence[dict[str, Any]],
     seed: int,
     factor: int,
-    run_s: float = RUN_S,
+    run_s: float,
     memory: int = MEMORY,
 ) -> Iterator[dict[str, Any]]:
     """What `feint.bench.leaderboard.reevaluate` says of each run, in order.

@@ -17,7 +17,7 @@ import feint
 from feint.bench.leaderboard import entries, records, submission
 from feint.bench.leaderboard.kinds import Judged, Kind
 from feint.bench.leaderboard.reproduce import FALSE_REFUSALS
-from feint.bench.leaderboard.sandbox import MEMORY, RUN_S, answers
+from feint.bench.leaderboard.sandbox import MEMORY, answers
 from feint.bench.results import RunResult
 from feint.bench.runner import finished, suite_of
 from feint.bench.store import load
@@ -172,7 +172,7 @@ def verify(
     seed: int | None = None,
     told: Callable[[Outcome], None] = lambda _: None,
     factor: int = FACTOR,
-    run_s: float = RUN_S,
+    run_s: float | None = None,
     memory: int = MEMORY,
 ) -> list[Outcome]:
     """Evaluate all runs again, compare, and keep what is found, run by run.
@@ -182,7 +182,7 @@ def verify(
         seed: of the fresh games; by default one that nobody could know.
         told: called with each run's outcome as soon as it is there.
         factor: fresh episodes for each claimed one.
-        run_s: seconds for each run.
+        run_s: seconds for each run; by default as many as runs of its kind may take.
         memory: bytes of address space.
 
     Raises:
@@ -203,6 +203,7 @@ def verify(
         {"run": result.run, "result": str(file), "models": {k: str(p) for k, p in models.items()}}
         for result, file, models in found.runs
     ]
+    run_s = kind.seconds if run_s is None else run_s
     said = answers(found.suite, runs, fresh, factor, run_s, memory)
     for (result, _, _), answer in zip(found.runs, said, strict=True):
         entry = _entry(kind, result, answer, fresh, tests)
