@@ -26,6 +26,7 @@ PAGES = {
     "results/soo_rl_recurrent.md": "soo-rl-recurrent",
     "results/soo_rl_sweep.md": "soo-rl-sweep",
     "reasons.md": "reasons",
+    "results/selfmodel_rl.md": "selfmodel_rl",
     "self_modeling.md": "selfmodel",
 }
 #: Those with a picture of all scenarios beside them.

@@ -66,7 +66,7 @@ TOO_MUCH = {
     "feint llm reasons report": "the same",
     "feint llm reasons agreement --scorer": "a judge behind a server",
     "feint selfmodel run": "minutes to hours; tests/cli/test_selfmodel.py runs the smallest",
-    "feint selfmodel agents": "an hour; tests/bench/test_selfmodel_rl.py",
+    "feint selfmodel agents": "an hour or two; tests/bench/test_selfmodel_rl.py",
     "inspect eval": "needs a model; docs/tutorials/inspect.md has a small one",
     "accelerate launch": "tests/llm/test_distributed.py does it",
     "python benchmarks/throughput.py": _TIMING,

@@ -23,6 +23,7 @@ def make_results():
         ("results/soo_rl_recurrent.md", "| deceptive agent |", 1),
         ("results/soo_rl_sweep.md", "| deceptive agent |", 5),
         ("reasons.md", "| declines harmless |", 1),
+        ("results/selfmodel_rl.md", "| lying pays, self-modeling 10 |", 1),
         ("self_modeling.md", "| 64 | self-modeling |", 10),
     ],
 )

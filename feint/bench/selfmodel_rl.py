@@ -270,10 +270,12 @@ def table(suite: Suite, results: Sequence[RunResult], scenario: str) -> list[lis
 
 
 def markdown(suite: Suite, results: Sequence[RunResult]) -> str:
-    """The tables of all scenarios, in Markdown."""
+    """The tables of all scenarios that were run, in Markdown."""
     lines = []
     for scenario in suite.scenarios:
         head, *rows = table(suite, results, scenario.key)
+        if not rows:
+            continue
         lines += [f"**{scenario.title}, {len(suite.seeds)} seeds**", "", f"| {' | '.join(head)} |"]
         lines += ["|" + "---|" * len(head), *(f"| {' | '.join(row)} |" for row in rows), ""]
     return "\n".join(lines)

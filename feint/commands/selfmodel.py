@@ -105,7 +105,7 @@ class Run:
 class Agents:
     """Train agents with and without self-modeling: complexity, readability, deception.
 
-    The suite takes about an hour of one core's time; --scenarios, --arms and --seeds run a part.
+    The suite takes an hour or two of one core's time; --scenarios, --arms and --seeds run a part.
     Interrupted, the same command goes on where it was.
     """
 
