@@ -72,15 +72,12 @@ try = $(PYTHON) -m venv --clear $(1) && \
 # What users install, and no more than it takes to test it: other tools want newer versions of it.
 LOWEST_EXTRAS := render,sweep,llm,ray
 LOWEST_TOOLS := pytest pytest-timeout pytest-xdist hypothesis mpe2 tensorboard
-# Where there is no index with old CPU builds of torch: make test-lowest LOWEST_TORCH=2.13.0
-LOWEST_TORCH ?= $(shell sed -n 's/.*"torch>=\([0-9.]*\)".*/\1/p' pyproject.toml)
 comma := ,
 test-lowest: $(DEV) ## The tests with the lowest versions that pyproject.toml allows (ARGS: for pytest)
 	@$(call install,$(VENV),uv) && mkdir -p runs && \
 	$(VENV)/bin/uv pip compile -q --resolution lowest-direct -p $(VENV) pyproject.toml \
 		$(patsubst %,--extra %,$(subst $(comma), ,$(LOWEST_EXTRAS))) -o runs/all.txt && \
-	{ sed -E '/^(torch|triton|pip|setuptools)==|^(nvidia|cuda)-/d' runs/all.txt && \
-		echo torch==$(LOWEST_TORCH); } > runs/lowest.txt && rm runs/all.txt
+	sed -E '/^(triton|pip|setuptools)==|^(nvidia|cuda)-/d' runs/all.txt > runs/lowest.txt
 	@$(call try,$(LOWEST),-c runs/lowest.txt,-e '.[$(LOWEST_EXTRAS)]' $(LOWEST_TOOLS))
 
 test-newest: ## The tests with the newest versions, constraints.txt aside (ARGS: for pytest)
