@@ -25,6 +25,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
             "numpy",
             "scipy",
             "transformers",
+            "huggingface_hub",
             "peft",
             "accelerate",
             "gguf",

@@ -55,7 +55,7 @@ def test_help_teaches(command, capsys):
     assert caught.value.code == 0
     assert "usage: feint" in text
     if not command:
-        assert all(re.search(rf"^│\W+{name}\b", text, re.MULTILINE) for name in COMMANDS)
+        assert all(f" {name}  " in text for name in COMMANDS)
         assert "Train a liar, then" not in text, "the list has a line for each"
     if command == ("demo",):
         assert "goes on where it was" in " ".join(text.replace("│", " ").split())
